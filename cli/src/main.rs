@@ -1,0 +1,2 @@
+//! The ringwood command.
+fn main() {}

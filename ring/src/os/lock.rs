@@ -1,0 +1,132 @@
+//! One owner a directory: an open-file-description lock between processes, a registry within this one.
+//!
+//! An OFD lock belongs to the open file, so a second `open` in the same process would conflict rather than silently share,
+//! and closing an unrelated descriptor does not release it (as it would a POSIX lock). The registry gives the second opener
+//! in this process its own sentence. The kernel drops the lock when the process dies.
+
+use std::collections::HashSet;
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::{DirLock, IoError, IoErrorKind, Result};
+
+/// Directories that this process owns, by device and inode: two paths to one directory are one.
+static OWNED: Mutex<Option<HashSet<(u64, u64)>>> = Mutex::new(None);
+
+/// After a death the kernel may hold the dead process's files until its I/O ends: so many tries, so far apart.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+struct OsDirLock {
+    dir: PathBuf,
+    identity: (u64, u64),
+    _file: std::fs::File,
+}
+
+impl DirLock for OsDirLock {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Drop for OsDirLock {
+    fn drop(&mut self) {
+        // The descriptor, and with it the lock, goes with `_file` right after this.
+        let mut owned = OWNED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = owned.as_mut() {
+            set.remove(&self.identity);
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the boundary")]
+pub(crate) fn lock_dir(dir: &Path) -> Result<Box<dyn DirLock>> {
+    let fail =
+        |e: &std::io::Error| IoError::from_errno("lock", dir, None, e.raw_os_error().unwrap_or(libc::EIO));
+    let meta = std::fs::metadata(dir).map_err(|e| fail(&e))?;
+    let identity = (meta.dev(), meta.ino());
+    let path = dir.join("LOCK");
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600);
+    let mut file = options.open(&path).map_err(|e| fail(&e))?;
+    for attempt in 1.. {
+        // Dropped before the registry forgets it, see `Drop`: so the registry is asked first.
+        let mut owned = OWNED.lock().unwrap_or_else(PoisonError::into_inner);
+        let set = owned.get_or_insert_with(HashSet::new);
+        if set.contains(&identity) {
+            let hint =
+                "this process has it open already; share the handle (it is cheap to clone) or close it first";
+            return Err(IoError::new("lock", dir, IoErrorKind::Locked, hint));
+        }
+        match try_lock(&file) {
+            Ok(true) => {
+                set.insert(identity);
+                break;
+            }
+            Ok(false) if attempt >= TRIES => {
+                let hint = format!("{} holds it; close it first", holder(&mut file));
+                return Err(IoError::new("lock", dir, IoErrorKind::Locked, hint));
+            }
+            Ok(false) => {}
+            Err(e) => return Err(fail(&e)),
+        }
+        drop(owned);
+        std::thread::sleep(PAUSE);
+    }
+    // For the next one's sentence only; a failure here harms nothing.
+    let name = std::env::current_exe()
+        .ok()
+        .and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
+    let _ = file.set_len(0).and_then(|()| file.rewind());
+    let _ = writeln!(
+        file,
+        "process {} ({})",
+        std::process::id(),
+        name.as_deref().unwrap_or("unknown")
+    );
+    Ok(Box::new(OsDirLock {
+        dir: dir.to_path_buf(),
+        identity,
+        _file: file,
+    }))
+}
+
+/// Takes the lock if it is free.
+fn try_lock(file: &std::fs::File) -> std::io::Result<bool> {
+    // SAFETY: an all-zero flock is a valid value of that plain C struct.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    // SAFETY: the descriptor is open and `lock` outlives the call.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) } == 0 {
+        return Ok(true);
+    }
+    let error = std::io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EACCES) => Ok(false),
+        _ => Err(error),
+    }
+}
+
+fn holder(file: &mut std::fs::File) -> String {
+    let mut text = String::new();
+    let _ = file
+        .rewind()
+        .and_then(|()| Read::by_ref(file).take(200).read_to_string(&mut text));
+    let line = text.lines().next().unwrap_or("").trim();
+    if line.is_empty() {
+        "another process".to_owned()
+    } else {
+        line.to_owned()
+    }
+}
