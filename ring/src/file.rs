@@ -30,12 +30,7 @@ pub(crate) enum Handle {
 impl File {
     pub(crate) fn new(path: PathBuf, direct: bool, handle: Handle) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        Self(Arc::new(Inner {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            path,
-            direct,
-            handle,
-        }))
+        Self(Arc::new(Inner { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), path, direct, handle }))
     }
 
     /// The path that the file was opened by.

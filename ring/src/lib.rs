@@ -27,6 +27,7 @@ mod error;
 mod file;
 mod gate;
 mod lane;
+pub mod machine;
 mod map;
 mod op;
 mod os;
