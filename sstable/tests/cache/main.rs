@@ -1,0 +1,3 @@
+//! The block cache through its public interface.
+
+mod basics;
