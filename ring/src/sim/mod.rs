@@ -119,11 +119,7 @@ impl SimDisk {
     }
 
     fn with(arena: Arc<Arena>, counters: Arc<Counters>, state: State) -> Arc<Self> {
-        let shared = Arc::new(Shared {
-            arena,
-            counters,
-            state: Mutex::new(state),
-        });
+        let shared = Arc::new(Shared { arena, counters, state: Mutex::new(state) });
         Arc::new(Self { shared })
     }
 
@@ -186,9 +182,6 @@ impl fmt::Debug for SimDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         let (files, operations, generation) = (state.names.files.len(), state.operations, state.generation);
-        write!(
-            f,
-            "SimDisk({files} files, {operations} operations, generation {generation})"
-        )
+        write!(f, "SimDisk({files} files, {operations} operations, generation {generation})")
     }
 }

@@ -138,11 +138,7 @@ impl Namespace {
         };
         Self {
             dirs: self.dirs.clone(),
-            files: self
-                .files
-                .iter()
-                .map(|(&inode, node)| (inode, fork(node)))
-                .collect(),
+            files: self.files.iter().map(|(&inode, node)| (inode, fork(node))).collect(),
             pending: self.pending.clone(),
             orphans: self.orphans.clone(),
             next_inode: self.next_inode,
@@ -162,10 +158,7 @@ impl Namespace {
 
     pub(super) fn lookup_dir(&self, path: &Path) -> Result<Inode, Errno> {
         let inode = self.lookup(path)?;
-        self.dirs
-            .contains_key(&inode)
-            .then_some(inode)
-            .ok_or(libc::ENOTDIR)
+        self.dirs.contains_key(&inode).then_some(inode).ok_or(libc::ENOTDIR)
     }
 
     /// The directory and name of a path whose last part need not exist.
@@ -173,10 +166,7 @@ impl Namespace {
         let mut names = names(path);
         let name = names.pop().ok_or(libc::EEXIST)?;
         let dir = self.walk(&names)?;
-        self.dirs
-            .contains_key(&dir)
-            .then_some((dir, name))
-            .ok_or(libc::ENOTDIR)
+        self.dirs.contains_key(&dir).then_some((dir, name)).ok_or(libc::ENOTDIR)
     }
 
     fn at(&self, place: &Place) -> Option<Inode> {
@@ -342,9 +332,7 @@ impl Namespace {
                     (Mood::Nothing, _) => Fate::First(0),
                     (Mood::Everything, _) => Fate::First(count),
                     (Mood::Mixed, 0) => Fate::First(rng.below(count + 1)),
-                    (Mood::Mixed, _) => Fate::Each {
-                        keep_of_8: [1, 4, 7][rng.index(3)],
-                    },
+                    (Mood::Mixed, _) => Fate::Each { keep_of_8: [1, 4, 7][rng.index(3)] },
                 };
                 (fate, 0)
             });

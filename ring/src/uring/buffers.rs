@@ -100,11 +100,7 @@ impl Registry {
         };
         let rung = try_rungs(best, &master, other, arena.chunk_count() as u32, &mut state.notes);
         state.master = (rung >= Rung::CloneWhole).then_some(master);
-        Self {
-            arena,
-            rung: AtomicU8::new(rung as u8),
-            state: Mutex::new(state),
-        }
+        Self { arena, rung: AtomicU8::new(rung as u8), state: Mutex::new(state) }
     }
 
     /// The rung stood on.
@@ -127,10 +123,10 @@ impl Registry {
     /// The index by which `ring` knows the buffer's memory, made known to it now if that is possible. `idle`: the kernel holds
     /// no entry of the ring.
     pub(super) fn fixed(&self, table: &mut Table, ring: &IoUring, buf: &Buf, idle: bool) -> Option<u16> {
-        if self.rung() == Rung::Plain || !buf.is_from(&self.arena) {
+        if self.rung() == Rung::Plain {
             return None;
         }
-        let chunk = buf.chunk();
+        let chunk = buf.chunk_in(&self.arena)?;
         if table.has.get(chunk) != Some(&true) {
             if table.barred.get(chunk) == Some(&true) {
                 return None;
@@ -179,9 +175,7 @@ impl Registry {
         } else if idle {
             table.has.fill(false);
             table.has_table = false;
-            submitter
-                .unregister_buffers()
-                .and_then(|()| submitter.register_buffers_clone(from))
+            submitter.unregister_buffers().and_then(|()| submitter.register_buffers_clone(from))
         } else {
             return; // Plain for now; asked again with the next operation.
         };
@@ -208,20 +202,13 @@ impl Registry {
             let master = state.master.as_ref()?;
             Some(update(master, &self.arena, chunk))
         });
-        if registered {
-            Chunk::Registered
-        } else {
-            Chunk::Refused
-        }
+        if registered { Chunk::Registered } else { Chunk::Refused }
     }
 
     /// Rung 3.
     fn register_in(&self, state: &mut State, table: &mut Table, ring: &IoUring, chunk: usize) {
         if !table.has_table {
-            if let Err(e) = ring
-                .submitter()
-                .register_buffers_sparse(self.arena.chunk_count() as u32)
-            {
+            if let Err(e) = ring.submitter().register_buffers_sparse(self.arena.chunk_count() as u32) {
                 let why = name(e.raw_os_error().unwrap_or(libc::EIO));
                 state.note(format!("a ring could not make a table of registered buffers ({why}): its operations use plain memory"));
                 table.barred.fill(true);
@@ -325,10 +312,7 @@ fn try_rungs(best: Rung, master: &IoUring, other: &IoUring, chunks: u32, notes: 
         return Rung::PerRing;
     }
     let replace = CloneBuffersFlags::DST_REPLACE;
-    match other
-        .submitter()
-        .register_buffers_clone_offset(from, 0, 0, 1, replace)
-    {
+    match other.submitter().register_buffers_clone_offset(from, 0, 0, 1, replace) {
         Ok(()) => best,
         Err(_) => Rung::CloneWhole,
     }
@@ -336,15 +320,9 @@ fn try_rungs(best: Rung, master: &IoUring, other: &IoUring, chunks: u32, notes: 
 
 /// Makes a chunk buffer number `chunk` of `ring`, which has a table.
 fn update(ring: &IoUring, arena: &Arena, chunk: usize) -> std::io::Result<()> {
-    let iovec = libc::iovec {
-        iov_base: arena.chunk_ptr(chunk).cast(),
-        iov_len: arena.chunk_bytes(),
-    };
+    let iovec = libc::iovec { iov_base: arena.chunk_ptr(chunk).cast(), iov_len: arena.chunk_bytes() };
     // SAFETY: the chunk is mapped while the arena lives, and the registry that holds the arena outlives every ring that it
     // registers with (each holds an Arc of it). The kernel pins the pages by itself; it writes to them only for operations,
     // whose buffers are owned by the lane.
-    unsafe {
-        ring.submitter()
-            .register_buffers_update(chunk as u32, &[iovec], None)
-    }
+    unsafe { ring.submitter().register_buffers_update(chunk as u32, &[iovec], None) }
 }

@@ -64,11 +64,7 @@ impl<P: Port> Core<P> {
         depth: usize,
         linger_max: usize,
     ) -> Self {
-        assert!(
-            depth <= port.capacity(),
-            "depth {depth} over a queue of {}",
-            port.capacity()
-        );
+        assert!(depth <= port.capacity(), "depth {depth} over a queue of {}", port.capacity());
         Self {
             port,
             slots: Slab::default(),
@@ -97,12 +93,7 @@ impl<P: Port> Core<P> {
     }
 
     pub(super) fn push_chain(&mut self, ops: &mut Vec<(u64, Op)>) -> bool {
-        assert!(
-            ops.len() <= self.depth,
-            "a chain of {} on a lane of depth {}",
-            ops.len(),
-            self.depth
-        );
+        assert!(ops.len() <= self.depth, "a chain of {} on a lane of depth {}", ops.len(), self.depth);
         if self.room() < ops.len() {
             return false;
         }
@@ -440,38 +431,18 @@ fn entry(port: &mut impl Port, slot: &mut Slot, tag: u64, link: bool, idle: bool
     let mut span = |buf: &crate::Buf, len: usize| {
         let index = port.fixed(buf, idle);
         *fixed = index.is_some();
-        Span {
-            addr: buf.as_ptr() as usize + moved,
-            len: (len - moved) as u32,
-            fixed: index,
-        }
+        Span { addr: buf.as_ptr() as usize + moved, len: (len - moved) as u32, fixed: index }
     };
     let call = match &slot.op {
-        Op::Read { offset, buf, len, .. } => Call::Read {
-            span: span(buf, *len),
-            offset: offset + moved as u64,
-        },
-        Op::Write {
-            offset,
-            buf,
-            len,
-            dsync,
-            ..
-        } => Call::Write {
-            span: span(buf, *len),
-            offset: offset + moved as u64,
-            dsync: *dsync,
-        },
-        Op::Sync { data_only, .. } => Call::Sync {
-            data_only: *data_only,
-        },
+        Op::Read { offset, buf, len, .. } => {
+            Call::Read { span: span(buf, *len), offset: offset + moved as u64 }
+        }
+        Op::Write { offset, buf, len, dsync, .. } => {
+            Call::Write { span: span(buf, *len), offset: offset + moved as u64, dsync: *dsync }
+        }
+        Op::Sync { data_only, .. } => Call::Sync { data_only: *data_only },
     };
-    Entry {
-        tag,
-        fd: std::os::fd::AsRawFd::as_raw_fd(&fd(slot.op.file())),
-        call,
-        link,
-    }
+    Entry { tag, fd: std::os::fd::AsRawFd::as_raw_fd(&fd(slot.op.file())), call, link }
 }
 
 fn count(cell: &Cell, op: &Op, bytes: usize, fixed: bool) {

@@ -31,18 +31,13 @@ pub(super) fn features(p: &Parameters) -> [(&'static str, bool, bool); 6] {
 /// Which of [`OPCODES`] the kernel says it has.
 pub(super) fn opcodes(ring: &IoUring) -> Result<[(&'static str, bool); 6], Refusal> {
     let mut probe = Probe::new();
-    ring.submitter()
-        .register_probe(&mut probe)
-        .map_err(|e| Refusal::Register("probe", errno(e)))?;
+    ring.submitter().register_probe(&mut probe).map_err(|e| Refusal::Register("probe", errno(e)))?;
     Ok(OPCODES.map(|(name, code)| (name, probe.is_supported(code))))
 }
 
 /// Finds out whether a ring does what a store needs: features, operations, and a no-op there and back.
 pub(super) fn verify(ring: &mut IoUring) -> Result<(), Refusal> {
-    if let Some((name, ..)) = features(ring.params())
-        .iter()
-        .find(|(_, needed, has)| *needed && !has)
-    {
+    if let Some((name, ..)) = features(ring.params()).iter().find(|(_, needed, has)| *needed && !has) {
         return Err(Refusal::Missing(name));
     }
     if let Some((name, _)) = opcodes(ring)?.iter().find(|(_, has)| !has) {

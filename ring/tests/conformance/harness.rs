@@ -28,12 +28,7 @@ fn kernel(name: &'static str, choice: IoChoice) -> Option<Backend> {
         }
     };
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    Some(Backend {
-        name,
-        disk,
-        root: dir.path().to_path_buf(),
-        _dir: Some(dir),
-    })
+    Some(Backend { name, disk, root: dir.path().to_path_buf(), _dir: Some(dir) })
 }
 
 pub fn uring() -> Option<Backend> {
@@ -126,10 +121,7 @@ impl Backend {
 }
 
 pub fn sync(file: &File) -> Op {
-    Op::Sync {
-        file: file.clone(),
-        data_only: true,
-    }
+    Op::Sync { file: file.clone(), data_only: true }
 }
 
 /// Runs one operation on an idle lane.
@@ -145,19 +137,13 @@ pub fn one(lane: &mut dyn Lane, op: Op) -> Completion {
 /// Runs operations as a chain on an idle lane: bytes or errno of each, in order of completion; their order must be that of the chain.
 pub fn chain(lane: &mut dyn Lane, ops: Vec<Op>) -> Vec<Result<usize, i32>> {
     let count = ops.len();
-    let mut ops: Vec<(u64, Op)> = ops
-        .into_iter()
-        .enumerate()
-        .map(|(i, op)| (i as u64, op))
-        .collect();
+    let mut ops: Vec<(u64, Op)> = ops.into_iter().enumerate().map(|(i, op)| (i as u64, op)).collect();
     assert!(lane.push_chain(&mut ops));
     assert!(ops.is_empty(), "a chain that was taken is taken whole");
     let done = all(lane);
     let tokens: Vec<u64> = done.iter().map(|c| c.token).collect();
     assert_eq!(tokens, (0..count as u64).collect::<Vec<_>>());
-    done.into_iter()
-        .map(|c| c.result.map_err(|e| e.errno()))
-        .collect()
+    done.into_iter().map(|c| c.result.map_err(|e| e.errno())).collect()
 }
 
 /// Everything that is in flight.

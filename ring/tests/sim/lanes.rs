@@ -15,21 +15,13 @@ fn what_is_written_is_read() {
         for page in 0..16u64 {
             lane.push(page, write(&file, page, 1, page as u8 + 1)).unwrap();
         }
-        assert!(
-            run_all(&mut *lane)
-                .iter()
-                .all(|c| c.result.as_ref().unwrap() == &PAGE)
-        );
+        assert!(run_all(&mut *lane).iter().all(|c| c.result.as_ref().unwrap() == &PAGE));
         assert_eq!(disk.len(&file).unwrap(), 16 * PAGE as u64);
         let done = run(&mut *lane, read(&file, 3, 4));
         assert_eq!(*done.result.as_ref().unwrap(), 4 * PAGE);
         let buf = done.buf.unwrap();
         for page in 0..4 {
-            assert!(
-                buf.as_slice()[page * PAGE..][..PAGE]
-                    .iter()
-                    .all(|b| *b == page as u8 + 4)
-            );
+            assert!(buf.as_slice()[page * PAGE..][..PAGE].iter().all(|b| *b == page as u8 + 4));
         }
     }
 }
@@ -55,10 +47,7 @@ fn a_chain_runs_in_order_and_a_short_read_breaks_it() {
         let disk = disk(seed);
         let mut lane = lane(&disk);
         let file = durable_file(&disk, "/f", 1, 1);
-        chain(
-            &mut *lane,
-            vec![read(&file, 0, 2), write(&file, 0, 1, 9), sync(&file)],
-        );
+        chain(&mut *lane, vec![read(&file, 0, 2), write(&file, 0, 1, 9), sync(&file)]);
         lane.push(10, read(&file, 0, 1)).unwrap();
         let done = run_all(&mut *lane);
         let of_chain: Vec<_> = done.iter().filter(|c| c.token < 10).collect();
@@ -68,11 +57,7 @@ fn a_chain_runs_in_order_and_a_short_read_breaks_it() {
             assert_eq!(cancelled.result.as_ref().unwrap_err().errno(), libc::ECANCELED);
         }
         assert!(of_chain[0].buf.is_some() && of_chain[1].buf.is_some());
-        assert_eq!(
-            bytes(&disk, "/f"),
-            vec![1; PAGE],
-            "a cancelled write touched the file"
-        );
+        assert_eq!(bytes(&disk, "/f"), vec![1; PAGE], "a cancelled write touched the file");
     }
 }
 
@@ -83,10 +68,7 @@ fn a_failure_breaks_only_its_own_chain() {
     durable_file(&disk, "/f", 1, 1);
     let reader = disk.open("/f".as_ref(), OpenOptions::READ).unwrap();
     let writer = open(&disk, "/f");
-    chain(
-        &mut *lane,
-        vec![write(&writer, 1, 1, 2), write(&reader, 2, 1, 3), sync(&writer)],
-    );
+    chain(&mut *lane, vec![write(&writer, 1, 1, 2), write(&reader, 2, 1, 3), sync(&writer)]);
     let mut other = vec![(20, write(&writer, 3, 1, 4)), (21, sync(&writer))];
     assert!(lane.push_chain(&mut other));
     let done = run_all(&mut *lane);
@@ -94,30 +76,19 @@ fn a_failure_breaks_only_its_own_chain() {
         let done = done.iter().find(|c| c.token == token).unwrap();
         done.result.as_ref().map_or_else(|e| e.errno(), |_| 0)
     };
-    assert_eq!(
-        [0, 1, 2, 20, 21].map(errno),
-        [0, libc::EBADF, libc::ECANCELED, 0, 0]
-    );
+    assert_eq!([0, 1, 2, 20, 21].map(errno), [0, libc::EBADF, libc::ECANCELED, 0, 0]);
 }
 
 #[test]
 fn short_transfers_and_retries_are_counted_and_never_seen() {
-    let config = SimConfig {
-        short_transfer: 0.6,
-        retry: 0.5,
-        ..SimConfig::default()
-    };
+    let config = SimConfig { short_transfer: 0.6, retry: 0.5, ..SimConfig::default() };
     let disk = disk_with(3, config);
     let mut lane = lane(&disk);
     let file = create(&disk, "/f");
     for page in 0..8u64 {
         lane.push(page, write(&file, page * 4, 4, page as u8)).unwrap();
     }
-    assert!(
-        run_all(&mut *lane)
-            .iter()
-            .all(|c| *c.result.as_ref().unwrap() == 4 * PAGE)
-    );
+    assert!(run_all(&mut *lane).iter().all(|c| *c.result.as_ref().unwrap() == 4 * PAGE));
     for page in 0..8u64 {
         assert_eq!(ok(&mut *lane, read(&file, page * 4, 4)), 4 * PAGE);
     }
@@ -141,10 +112,7 @@ fn a_chain_is_one_enter() {
         assert_eq!(run_all(&mut *lane).len(), 2);
     }
     let counts = *disk.counters().snapshot().class(Class::Control);
-    assert_eq!(
-        (counts.enters, counts.sqes, counts.chains, counts.syncs),
-        (10, 20, 10, 10)
-    );
+    assert_eq!((counts.enters, counts.sqes, counts.chains, counts.syncs), (10, 20, 10, 10));
 }
 
 #[test]
@@ -168,11 +136,7 @@ fn polling_ends() {
     let mut done = Vec::new();
     let polls = (0..1000).position(|_| lane.reap(0, &mut done).unwrap() == 1);
     assert!(polls.is_some());
-    assert_eq!(
-        lane.reap(5, &mut done).unwrap(),
-        0,
-        "nothing in flight: nothing to wait for"
-    );
+    assert_eq!(lane.reap(5, &mut done).unwrap(), 0, "nothing in flight: nothing to wait for");
 }
 
 #[test]
@@ -194,11 +158,7 @@ fn room_depth_and_return_of_buffers() {
     assert_eq!(disk.arena().allocated(), before + 4 * PAGE);
     drop(lane);
     assert_eq!(disk.arena().allocated(), before);
-    assert_eq!(
-        disk.len(&file).unwrap(),
-        4 * PAGE as u64,
-        "a dropped lane finishes what it submitted"
-    );
+    assert_eq!(disk.len(&file).unwrap(), 4 * PAGE as u64, "a dropped lane finishes what it submitted");
 }
 
 #[test]
@@ -206,23 +166,14 @@ fn room_depth_and_return_of_buffers() {
 fn an_unaligned_write_is_a_bug_of_the_caller() {
     let disk = disk(8);
     let file = create(&disk, "/f");
-    let op = ringwood_ring::Op::Read {
-        file,
-        offset: 512,
-        buf: buf(1, 0),
-        len: PAGE,
-    };
+    let op = ringwood_ring::Op::Read { file, offset: 512, buf: buf(1, 0), len: PAGE };
     let _ = lane(&disk).push(1, op);
 }
 
 #[test]
 fn a_lane_of_a_thread_refuses_another() {
     let disk = disk(9);
-    let spec = LaneSpec {
-        class: Class::Flush,
-        depth: 4,
-        owner: Owner::Thread,
-    };
+    let spec = LaneSpec { class: Class::Flush, depth: 4, owner: Owner::Thread };
     let mut lane = disk.lane(spec).unwrap();
     lane.submit().unwrap();
     let moved = std::thread::spawn(move || lane.submit().unwrap_err().to_string());

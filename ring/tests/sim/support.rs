@@ -27,11 +27,7 @@ pub(crate) fn lane(disk: &SimDisk) -> Box<dyn Lane> {
 }
 
 pub(crate) fn lane_of(disk: &SimDisk, depth: u32) -> Box<dyn Lane> {
-    let spec = LaneSpec {
-        class: Class::Control,
-        depth,
-        owner: Owner::Pool,
-    };
+    let spec = LaneSpec { class: Class::Control, depth, owner: Owner::Pool };
     disk.lane(spec).unwrap()
 }
 
@@ -62,37 +58,17 @@ pub(crate) fn write(file: &File, page: u64, pages: usize, tag: u8) -> Op {
 
 pub(crate) fn write_dsync(file: &File, page: u64, pages: usize, tag: u8) -> Op {
     match write(file, page, pages, tag) {
-        Op::Write {
-            file,
-            offset,
-            buf,
-            len,
-            ..
-        } => Op::Write {
-            file,
-            offset,
-            buf,
-            len,
-            dsync: true,
-        },
+        Op::Write { file, offset, buf, len, .. } => Op::Write { file, offset, buf, len, dsync: true },
         other => other,
     }
 }
 
 pub(crate) fn read(file: &File, page: u64, pages: usize) -> Op {
-    Op::Read {
-        file: file.clone(),
-        offset: page * PAGE as u64,
-        buf: buf(pages, 0xee),
-        len: pages * PAGE,
-    }
+    Op::Read { file: file.clone(), offset: page * PAGE as u64, buf: buf(pages, 0xee), len: pages * PAGE }
 }
 
 pub(crate) fn sync(file: &File) -> Op {
-    Op::Sync {
-        file: file.clone(),
-        data_only: true,
-    }
+    Op::Sync { file: file.clone(), data_only: true }
 }
 
 /// Runs one operation to its end.
@@ -123,11 +99,7 @@ pub(crate) fn run_all(lane: &mut dyn Lane) -> Vec<Completion> {
 }
 
 pub(crate) fn chain(lane: &mut dyn Lane, ops: Vec<Op>) {
-    let mut ops: Vec<(u64, Op)> = ops
-        .into_iter()
-        .enumerate()
-        .map(|(i, op)| (i as u64, op))
-        .collect();
+    let mut ops: Vec<(u64, Op)> = ops.into_iter().enumerate().map(|(i, op)| (i as u64, op)).collect();
     assert!(lane.push_chain(&mut ops));
     assert!(ops.is_empty());
 }

@@ -63,11 +63,7 @@ impl BlockRef {
     pub(super) unsafe fn adopt(frame: &Frame) -> Self {
         // SAFETY: pinned.
         let (bytes, len) = unsafe { frame.bytes() };
-        Self {
-            bytes,
-            len,
-            frame: NonNull::from(frame),
-        }
+        Self { bytes, len, frame: NonNull::from(frame) }
     }
 }
 

@@ -91,11 +91,7 @@ impl Frame {
 
     /// A frame outside the table, with one pin. The last unpin frees it.
     pub(super) fn private(buf: Buf, len: usize) -> NonNull<Self> {
-        NonNull::from(Box::leak(Box::new(Self::with(
-            PIN | ORPHAN | PRIVATE,
-            Some(buf),
-            len,
-        ))))
+        NonNull::from(Box::leak(Box::new(Self::with(PIN | ORPHAN | PRIVATE, Some(buf), len))))
     }
 
     fn with(state: u64, buf: Option<Buf>, len: usize) -> Self {
@@ -141,8 +137,7 @@ impl Frame {
     #[cold]
     pub(super) fn unpin_stranger(&self, hit: bool) {
         // Not an orphan: the getter's table is alive. Relaxed: this pin has read nothing.
-        self.state
-            .fetch_sub(if hit { PIN | HIT } else { PIN }, Ordering::Relaxed);
+        self.state.fetch_sub(if hit { PIN | HIT } else { PIN }, Ordering::Relaxed);
     }
 
     /// Whether someone pins the frame, and whether it is locked, at this moment.
@@ -219,10 +214,8 @@ impl Locked {
         let state = &table.frame(id).state;
         let now = state.load(Ordering::Relaxed);
         let free = now & (PINS | LOCKED) == 0;
-        let locked = free
-            && state
-                .compare_exchange(now, now | LOCKED, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok();
+        let locked =
+            free && state.compare_exchange(now, now | LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok();
         locked.then_some(Self { id })
     }
 
@@ -252,9 +245,7 @@ impl Locked {
         let frame = table.frame(self.id);
         frame.shadow.write();
         // SAFETY: as in `swap_buf`.
-        frame
-            .content
-            .with_mut(|content| unsafe { *content = Content { buf: Some(buf), len } });
+        frame.content.with_mut(|content| unsafe { *content = Content { buf: Some(buf), len } });
         // One step from locked to pinned. Getters that pin for a moment may be adding to the word meanwhile.
         frame.state.fetch_add(PIN.wrapping_sub(LOCKED), Ordering::Release);
         // SAFETY: pinned by that addition, for the BlockRef.
