@@ -317,7 +317,7 @@ impl Worker {
         while self.lane.in_flight() > 0 && self.lane.reap(self.lane.in_flight(), &mut rest).is_ok() {}
         match job {
             Job::Flush(job) => {
-                job.finish(store, result.is_ok());
+                drop(job); // An output that is not finished removes its file.
                 store.background.flush_is_over(store, result);
             }
             Job::Part(job) => {

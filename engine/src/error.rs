@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ringwood_ring::{IoError, IoErrorKind};
 use ringwood_sstable::TableError;
-use ringwood_wal::WalError;
+use ringwood_wal::{WalError, WalErrorKind};
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -98,6 +98,36 @@ impl From<IoError> for Error {
             IoErrorKind::Unsupported => ErrorKind::Unsupported,
             IoErrorKind::UnexpectedEof => ErrorKind::Corrupt,
             _ => ErrorKind::Io,
+        };
+        Self { kind, message: e.to_string().into(), source: Some(Arc::new(e)) }
+    }
+}
+
+impl From<TableError> for Error {
+    fn from(e: TableError) -> Self {
+        let kind = match &e {
+            TableError::Io(io) => return io.clone().into(),
+            TableError::Corrupt { .. } => ErrorKind::Corrupt,
+            TableError::NewerVersion { .. } => ErrorKind::Unsupported,
+            _ => ErrorKind::Invalid,
+        };
+        Self { kind, message: e.to_string().into(), source: Some(Arc::new(e)) }
+    }
+}
+
+impl From<WalError> for Error {
+    fn from(e: WalError) -> Self {
+        let kind = match e.kind() {
+            WalErrorKind::Corrupt => ErrorKind::Corrupt,
+            WalErrorKind::Unsupported => ErrorKind::Unsupported,
+            WalErrorKind::Invalid => ErrorKind::Invalid,
+            WalErrorKind::Full => ErrorKind::Full,
+            WalErrorKind::Poisoned => ErrorKind::Poisoned,
+            WalErrorKind::Closed => ErrorKind::Closed,
+            _ => match &e {
+                WalError::Io(io) => return io.clone().into(),
+                _ => ErrorKind::Io,
+            },
         };
         Self { kind, message: e.to_string().into(), source: Some(Arc::new(e)) }
     }

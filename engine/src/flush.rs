@@ -32,7 +32,7 @@ pub(crate) struct FlushJob {
 
 impl FlushJob {
     pub(crate) fn new(store: &Store, tree: &Arc<Tree>, mem: Arc<Mem>) -> Self {
-        let mut cursor = MemtableCursor::new(&mem.table);
+        let mut cursor = MemtableCursor::new(Arc::clone(&mem.table));
         cursor.seek_to_first();
         let retention = Retention::new(store.snapshots.list());
         Self { tree: Arc::clone(tree), mem, cursor, retention, output: None, done: Vec::new() }
@@ -40,7 +40,7 @@ impl FlushJob {
 
     pub(crate) fn step(&mut self, store: &Arc<Store>, lane: &mut dyn Lane, wait: bool) -> Result<JobState> {
         if self.output.is_none() && self.cursor.valid() {
-            self.output = Some(Output::create(store, OUTPUT_BUFFERS)?);
+            self.output = Some(Output::create(store, OUTPUT_BUFFERS, self.mem.table.bytes() as u64)?);
         }
         let Some(output) = &mut self.output else {
             return self.install(store, lane); // An empty memtable: nothing to write, only to forget.
@@ -52,7 +52,7 @@ impl FlushJob {
             }
             let (key, seq, kind) = (self.cursor.key(), self.cursor.seq(), self.cursor.kind());
             if self.retention.judge(key, seq, kind == Kind::Delete, || false) == Verdict::Keep {
-                output.writer.add(Entry { key, seq, kind, value: self.cursor.value() })?;
+                output.writer.add(&Entry { key, seq, kind, value: self.cursor.value() })?;
             }
             self.cursor.next();
         }
@@ -95,12 +95,5 @@ impl FlushJob {
         store.totals.flushes.fetch_add(1, Ordering::Relaxed);
         store.log.release(floor);
         Ok(JobState::Done)
-    }
-
-    /// Called when the job is over; an output that was not installed is removed.
-    pub(crate) fn finish(self, store: &Store, is_ok: bool) {
-        if let Some(output) = self.output.filter(|_| !is_ok) {
-            output.discard(store);
-        }
     }
 }

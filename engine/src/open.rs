@@ -189,7 +189,7 @@ impl Replay<'_> {
         self.apply_batch(lsn, payload).map_err(|error| {
             let what = error.to_string();
             self.failed = Some(error);
-            WalError::Sink(what)
+            WalError::Refused { lsn, what }
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ringwood_ring::{Completion, Lane};
-use ringwood_sstable::{Table, TableWriter};
+use ringwood_sstable::{Table, TableOptions, TableWriter};
 
 use crate::manifest::{Edit, Manifest, TableMeta};
 use crate::store::Store;
@@ -20,11 +20,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Begins a table under a new number, with `buffers` output buffers.
-    pub(crate) fn create(store: &Store, buffers: usize) -> Result<Self> {
+    /// Begins a table under a new number, of about `bytes`, with `buffers` output buffers.
+    pub(crate) fn create(store: &Store, buffers: usize, bytes: u64) -> Result<Self> {
         let id = store.new_file_number();
         let path = files::table(&store.dir, id);
-        let options = store.table_options.clone();
+        let options = TableOptions { expected_bytes: bytes, ..store.table_options.clone() };
         let writer = TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
         Ok(Self { id, path, writer, is_sealed: false })
     }
@@ -66,25 +66,20 @@ impl Output {
     /// Ends the writing of a table whose writes and sync are all through.
     pub(crate) fn finish(self) -> Result<Written> {
         let summary = self.writer.finish()?;
+        let properties = summary.properties;
         let meta = TableMeta {
             id: self.id,
             bytes: summary.file_bytes,
-            entries: summary.entries,
-            tombstones: summary.tombstones,
-            seq_min: summary.seq_min,
-            seq_max: summary.seq_max,
-            smallest: summary.smallest.into(),
-            largest: summary.largest.into(),
+            entries: properties.entries,
+            tombstones: properties.deletes,
+            seq_min: properties.seq_smallest,
+            seq_max: properties.seq_largest,
+            smallest: properties.smallest_key.into(),
+            largest: properties.largest_key.into(),
         };
         Ok(Written { path: self.path, meta })
     }
 
-    /// Removes a table that will not be used.
-    pub(crate) fn discard(self, store: &Store) {
-        drop(self.writer);
-        // If it fails, the next open removes it: the manifest does not name it.
-        let _ = store.disk.remove(&self.path);
-    }
 }
 
 /// A table whose file is whole and synced. Its name in the directory is not yet.
@@ -100,7 +95,9 @@ impl Written {
         Ok(TableHandle::new(table, self.meta, &store.graveyard))
     }
 
+    /// Removes a table that will not be used.
     pub(crate) fn discard(self, store: &Store) {
+        // If it fails, the next open removes it: the manifest does not name it.
         let _ = store.disk.remove(&self.path);
     }
 }

@@ -7,15 +7,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringwood_sstable::{BlockFetch, BlockRef, BlockView, Hint, Kind, SEQ_MAX, key_hash};
+use ringwood_sstable::{BlockFetch, BlockRef, BlockView, Hint, KeyHash, Kind};
 
 use crate::batch;
-use crate::memtable::{MemValue, Memtable};
+use crate::memtable::Memtable;
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::value::Value;
 use crate::version::{TableHandle, Version, View};
-use crate::{Error, Result};
+use crate::Result;
 
 /// What a place says of a key: nothing, that it is deleted, or its value.
 type Answer = Option<Option<Value>>;
@@ -34,10 +34,10 @@ impl Store {
         }
         let mut missing: Option<Missing> = None;
         for handle in candidates(&view.version, key) {
-            let Some(block) = handle.table.block_for(key, seq) else { continue };
+            let block = handle.table.block_for(key, seq);
             match (&mut missing, handle.table.cached(block, Hint::Point)) {
                 (None, Some(found)) => {
-                    if let Some(answer) = find_in_block(handle, &found, block, key, seq)? {
+                    if let Some(answer) = find_in_block(&found, key, seq) {
                         return Ok(answer);
                     }
                 }
@@ -48,9 +48,8 @@ impl Store {
         let Some(mut missing) = missing else { return Ok(None) };
         missing.fetch.run(&mut *self.get_lanes.checkout()?);
         for i in 0..missing.wanted.len() {
-            let (handle, block, slot) = &missing.wanted[i];
-            let found = missing.fetch.take(*slot)?;
-            if let Some(answer) = find_in_block(handle, &found, *block, key, seq)? {
+            let found = missing.fetch.take(missing.wanted[i])?;
+            if let Some(answer) = find_in_block(&found, key, seq) {
                 return Ok(answer);
             }
         }
@@ -74,13 +73,13 @@ impl Store {
             }
             let start = missing.wanted.len();
             for handle in candidates(&view.version, key) {
-                let Some(block) = handle.table.block_for(key, seq) else { continue };
+                let block = handle.table.block_for(key, seq);
                 let cached = if missing.wanted.len() > start { None } else { handle.table.cached(block, Hint::Point) };
                 let Some(found) = cached else {
                     missing.want(handle, block);
                     continue;
                 };
-                if let Some(answer) = find_in_block(handle, &found, block, key, seq)? {
+                if let Some(answer) = find_in_block(&found, key, seq) {
                     answers[i] = answer;
                     break;
                 }
@@ -96,9 +95,8 @@ impl Store {
         let ends: Vec<usize> = undecided.iter().skip(1).map(|u| u.1).chain([missing.wanted.len()]).collect();
         for ((i, start), end) in undecided.into_iter().zip(ends) {
             for at in start..end {
-                let (handle, block, slot) = &missing.wanted[at];
-                let found = missing.fetch.take(*slot)?;
-                if let Some(answer) = find_in_block(handle, &found, *block, keys[i].as_ref(), seq)? {
+                let found = missing.fetch.take(missing.wanted[at])?;
+                if let Some(answer) = find_in_block(&found, keys[i].as_ref(), seq) {
                     answers[i] = answer;
                     break;
                 }
@@ -112,20 +110,19 @@ impl Store {
 #[derive(Default)]
 struct Missing {
     fetch: BlockFetch,
-    /// Table, block, and its number in the fetch; newest first for each key.
-    wanted: Vec<(Arc<TableHandle>, u32, usize)>,
+    /// Their numbers in the fetch; newest first for each key.
+    wanted: Vec<usize>,
 }
 
 impl Missing {
     fn want(&mut self, handle: &Arc<TableHandle>, block: u32) {
-        let slot = self.fetch.want(&handle.table, block);
-        self.wanted.push((Arc::clone(handle), block, slot));
+        self.wanted.push(self.fetch.want(&handle.table, block, Hint::Point));
     }
 }
 
 /// Tables that may hold `key`, newest first.
 fn candidates<'a>(version: &'a Version, key: &'a [u8]) -> impl Iterator<Item = &'a Arc<TableHandle>> {
-    let hash = key_hash(key);
+    let hash = KeyHash::of(key);
     let first = version.levels[0].iter().filter(move |t| t.meta.overlaps(key, key));
     let deeper = (1..version.levels.len()).filter_map(move |level| version.table_at(level, key));
     first.chain(deeper).filter(move |t| t.table.may_contain(hash))
@@ -136,18 +133,11 @@ fn find_in_memtables(view: &View, key: &[u8], seq: u64) -> Answer {
 }
 
 fn find_in_memtable(table: &Arc<Memtable>, key: &[u8], seq: u64) -> Answer {
-    let found = table.get(key, seq)?;
-    Some(match found.kind {
-        Kind::Put => Some(Value::in_memtable(MemValue::new(table, &found))),
-        Kind::Delete => None,
-    })
+    let (_, kind, value) = table.get_owned(key, seq)?;
+    Some((kind == Kind::Put).then(|| Value::in_memtable(value)))
 }
 
-fn find_in_block(handle: &TableHandle, block: &BlockRef, number: u32, key: &[u8], seq: u64) -> Result<Answer> {
-    let damaged = || Error::corrupt(handle.table.path(), Some(handle.table.extent(number).offset), "a block does not parse");
-    let view = BlockView::parse(block).map_err(|_| damaged())?;
-    Ok(view.find(key, seq.min(SEQ_MAX)).map(|found| match found.kind {
-        Kind::Put => Some(Value::in_block(block.clone(), &found.value)),
-        Kind::Delete => None,
-    }))
+fn find_in_block(block: &BlockRef, key: &[u8], seq: u64) -> Answer {
+    let found = BlockView::of(block).find(key, seq)?;
+    Some((found.kind == Kind::Put).then(|| Value::in_block(block.clone(), &found.value)))
 }

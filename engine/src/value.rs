@@ -16,6 +16,14 @@ pub struct Value(Repr);
 enum Repr {
     Block { block: BlockRef, start: u32, end: u32 },
     Memtable(MemValue),
+    Empty,
+}
+
+impl Default for Value {
+    /// The empty value.
+    fn default() -> Self {
+        Self(Repr::Empty)
+    }
 }
 
 impl Value {
@@ -35,6 +43,7 @@ impl Deref for Value {
         match &self.0 {
             Repr::Block { block, start, end } => &block[*start as usize..*end as usize],
             Repr::Memtable(value) => value,
+            Repr::Empty => &[],
         }
     }
 }

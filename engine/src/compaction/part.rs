@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringwood_ring::{Completion, Lane};
-use ringwood_sstable::{Entry, Kind};
+use ringwood_sstable::Kind;
 
 use super::Compaction;
 use super::input::{BATCH, Inputs, State};
@@ -87,9 +87,8 @@ impl PartJob {
 
     /// Called when the part is over. The last one puts the outputs of all in place; then it returns the compaction and how it went.
     pub(crate) fn finish(self, store: &Store, result: &Result<()>) -> Option<(Arc<Compaction>, Result<()>)> {
-        if let Some(merge) = self.merge {
-            merge.sealed.into_iter().chain(merge.output).for_each(|o| o.discard(store));
-        }
+        // Outputs that are not finished remove their files.
+        drop(self.merge);
         self.written.into_iter().for_each(|w| w.discard(store));
         let result = self.compaction.part_is_over(store, result);
         result.map(|result| (self.compaction, result))
@@ -178,10 +177,8 @@ impl Merge {
 
     /// Sends the entry that `run` is at to the output, or drops it. False, and nothing is done, if there is no room now.
     fn write_entry(&mut self, store: &Arc<Store>, compaction: &Compaction, run: usize) -> Result<bool> {
-        let reader = self.inputs.reader(run);
-        let (key, seq, kind) = (reader.key(), reader.seq(), reader.kind());
         // All versions of a key go to one table, so that tables of a level never share a key.
-        let is_new_key = self.key != key;
+        let is_new_key = self.key != self.inputs.key(run);
         let is_full = |o: &Output| is_new_key && o.writer.estimated_bytes() >= store.budget.table;
         if self.output.as_ref().is_some_and(is_full) {
             if self.sealed.is_some() {
@@ -192,18 +189,18 @@ impl Merge {
         if self.output.as_ref().is_some_and(|o| !o.writer.has_room()) {
             return Ok(false);
         }
-        let reader = self.inputs.reader(run);
+        let entry = self.inputs.entry(run);
         if is_new_key {
             self.key.clear();
-            self.key.extend_from_slice(reader.key());
+            self.key.extend_from_slice(entry.key);
         }
-        let key = reader.key();
-        if self.retention.judge(key, seq, kind == Kind::Delete, || compaction.is_bottom(key)) == Verdict::Keep {
+        let is_delete = entry.kind == Kind::Delete;
+        if self.retention.judge(entry.key, entry.seq, is_delete, || compaction.is_bottom(entry.key)) == Verdict::Keep {
             let output = match &mut self.output {
                 Some(output) => output,
-                none => none.insert(new_output(store)?),
+                none => none.insert(Output::create(store, store.budget.output_buffers, store.budget.table)?),
             };
-            output.writer.add(Entry { key, seq, kind, value: reader.value(self.inputs.raw(run)) })?;
+            output.writer.add(&entry)?;
         }
         Ok(true)
     }
@@ -243,8 +240,4 @@ impl Merge {
 fn before(inputs: &Inputs, a: usize, b: usize) -> bool {
     let keys = inputs.key(a).cmp(inputs.key(b));
     keys.then_with(|| inputs.seq(b).cmp(&inputs.seq(a))).is_lt()
-}
-
-fn new_output(store: &Store) -> Result<Output> {
-    Output::create(store, store.budget.output_buffers)
 }

@@ -4,6 +4,7 @@
 //! *extents*; the extents of all inputs are put in the order in which the merge will come to them. So reading ahead is reading along the
 //! plan, hundreds of extents an enter, and what the merge waits for is always among the oldest reads in flight.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ringwood_sstable::{SEQ_MAX, Table};
@@ -16,8 +17,7 @@ pub(crate) struct Extent {
     pub(crate) table: Arc<Table>,
     /// The input that it belongs to.
     pub(crate) run: usize,
-    pub(crate) first_block: u32,
-    pub(crate) blocks: u32,
+    pub(crate) blocks: Range<u32>,
     pub(crate) offset: u64,
     pub(crate) bytes: usize,
 }
@@ -41,57 +41,50 @@ impl KeyRange {
 
 /// All extents of `runs` (each a sequence of tables in key order) in `range`, in the order of the merge.
 pub(crate) fn plan(runs: &[Vec<Arc<TableHandle>>], range: &KeyRange, extent_bytes: usize) -> Vec<Extent> {
-    let mut extents = Vec::new();
+    // With each extent a key that none of it is below: it is needed only once the merge has come so far.
+    let mut extents: Vec<(Vec<u8>, Extent)> = Vec::new();
     for (run, tables) in runs.iter().enumerate() {
         for handle in tables {
-            push_extents(&mut extents, &handle.table, run, range, extent_bytes);
+            let table = &handle.table;
+            for (blocks, place) in table.reads(blocks_in(handle, range), extent_bytes) {
+                let bound = lower_bound(handle, blocks.start);
+                extents.push((bound, Extent { table: Arc::clone(table), run, blocks, offset: place.offset, bytes: place.bytes }));
+            }
         }
     }
     // Stable: the extents of one input stay in their order.
-    extents.sort_by(|a, b| lower_bound(a).cmp(&lower_bound(b)));
-    extents
+    extents.sort_by(|a, b| a.0.cmp(&b.0));
+    extents.into_iter().map(|(_, extent)| extent).collect()
 }
 
-/// No key of the extent is less: the separator before it. Nothing before the first block of a table.
-fn lower_bound(extent: &Extent) -> &[u8] {
-    match extent.first_block.checked_sub(1) {
-        Some(before) => extent.table.separator(before),
-        None => extent.table.smallest(),
+fn lower_bound(handle: &TableHandle, block: u32) -> Vec<u8> {
+    match block.checked_sub(1) {
+        Some(before) => handle.table.separator(before),
+        None => handle.meta.smallest.to_vec(),
     }
 }
 
-fn push_extents(extents: &mut Vec<Extent>, table: &Arc<Table>, run: usize, range: &KeyRange, extent_bytes: usize) {
-    let first = range.from.as_deref().map_or(Some(0), |from| table.block_for(from, SEQ_MAX));
-    let Some(first) = first else { return };
+/// Blocks that may hold keys of the range.
+fn blocks_in(handle: &TableHandle, range: &KeyRange) -> Range<u32> {
+    let meta = &handle.meta;
+    if range.is_before(&meta.largest) || range.is_past(&meta.smallest) {
+        return 0..0;
+    }
+    let first = range.from.as_deref().map_or(0, |from| handle.table.block_for(from, SEQ_MAX));
     // The block where `to` would be holds what comes before it, too.
-    let last = range.to.as_deref().and_then(|to| table.block_for(to, SEQ_MAX)).unwrap_or(table.block_count() - 1);
-    let mut open: Option<Extent> = None;
-    for block in first..=last {
-        let place = table.extent(block);
-        let (offset, bytes) = (place.offset, place.bytes as usize);
-        match &mut open {
-            Some(e) if e.offset + e.bytes as u64 == offset && e.bytes + bytes <= extent_bytes => {
-                e.blocks += 1;
-                e.bytes += bytes;
-            }
-            _ => {
-                let fresh = Extent { table: Arc::clone(table), run, first_block: block, blocks: 1, offset, bytes };
-                extents.extend(open.replace(fresh));
-            }
-        }
-    }
-    extents.extend(open);
+    let last = range.to.as_deref().map_or(handle.table.block_count() - 1, |to| handle.table.block_for(to, SEQ_MAX));
+    first..last + 1
 }
 
 /// Keys that cut the inputs into `parts` ranges of about the same size.
 pub(crate) fn split(tables: &[Arc<TableHandle>], parts: usize) -> Vec<KeyRange> {
     const SAMPLES: u32 = 16;
-    let mut samples: Vec<(&[u8], u64)> = Vec::new();
+    let mut samples: Vec<(Vec<u8>, u64)> = Vec::new();
     for handle in tables {
         let blocks = handle.table.block_count();
         let step = blocks.div_ceil(SAMPLES).max(1);
         let weight = handle.meta.bytes / u64::from(blocks.div_ceil(step));
-        samples.extend((0..blocks).step_by(step as usize).map(|b| (handle.table.separator(b), weight)));
+        samples.extend((0..blocks).step_by(step as usize).map(|b| (lower_bound(handle, b), weight)));
     }
     samples.sort_unstable();
     let total: u64 = samples.iter().map(|(_, w)| w).sum();
@@ -104,8 +97,8 @@ pub(crate) fn split(tables: &[Arc<TableHandle>], parts: usize) -> Vec<KeyRange> 
         seen += weight;
         let cut = total * ranges.len() as u64 / parts as u64;
         let open = ranges.last_mut().expect("starts with one");
-        if seen >= cut && open.from.as_deref().is_none_or(|from| from < key) {
-            open.to = Some(key.into());
+        if seen >= cut && open.from.as_deref().is_none_or(|from| *from < *key) {
+            open.to = Some(key.clone().into());
             ranges.push(KeyRange { from: Some(key.into()), to: None });
             if ranges.len() >= parts {
                 break;
