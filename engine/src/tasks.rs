@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use ringwood_ring::Stepper;
-use ringwood_wal::Pump;
+use ringwood_wal::{Progress, Pump};
 
 use crate::background::{Role, Step, Worker};
 use crate::store::Store;
@@ -25,7 +25,7 @@ impl Tasks {
         };
         let mut tasks = Tasks::Threads { log: None, workers: Vec::new() };
         let Tasks::Threads { log, workers } = &mut tasks else { unreachable!("just made") };
-        *log = Some(spawn("ringwood-log".into(), Box::new(move || pump.run()))?);
+        *log = Some(spawn("ringwood-log".into(), Box::new(move || drop(pump.run())))?);
         let compactors = (0..store.budget.compaction_threads).map(|_| Role::Compact);
         for (i, role) in std::iter::once(Role::Flush).chain(compactors).enumerate() {
             let worker = Worker::new(store, role)?;
@@ -49,6 +49,7 @@ impl Tasks {
     pub(crate) fn join_log(&mut self) {
         match self {
             Tasks::Threads { log, .. } => drop(log.take().map(JoinHandle::join)),
+            // Its gates hold the stepper, which holds the pump: here the circle ends.
             Tasks::Stepped(tasks) => drop(tasks.lock_pump().take()),
         }
     }
@@ -99,7 +100,7 @@ impl SteppedTasks {
 
     fn step_pump(&self) -> bool {
         let Ok(mut pump) = self.pump.try_lock() else { return false };
-        pump.as_mut().is_some_and(|pump| pump.step(false).is_ok_and(|p| p.is_some()))
+        pump.as_mut().is_some_and(|pump| matches!(pump.step(true), Ok(Progress::Worked)))
     }
 
     fn stop_workers(&self, store: &Store) {
