@@ -56,6 +56,7 @@
 
 mod arena;
 mod chunk;
+mod heads;
 mod memory;
 mod node;
 mod parent;

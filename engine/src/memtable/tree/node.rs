@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::sync::{AtomicPtr, AtomicU32, AtomicU64};
 use super::Tree;
+use super::heads::{Compared, Heads};
 use super::perm::Perm;
 use super::record::{RecordId, Target, head};
 
@@ -17,7 +18,7 @@ use super::record::{RecordId, Target, head};
 #[repr(C)]
 pub(super) struct Slots<const N: usize> {
     perm: AtomicU64,
-    heads: [AtomicU32; N],
+    heads: Heads,
     records: [AtomicU32; N],
 }
 
@@ -82,7 +83,7 @@ impl<const N: usize> Slots<N> {
         let record = |i: usize| entries.records.get(i).map_or(0, |id| id.0.get());
         Self {
             perm: AtomicU64::new(entries.perm.0),
-            heads: std::array::from_fn(|i| AtomicU32::new(entries.heads.get(i).copied().unwrap_or(0))),
+            heads: Heads::new(entries.heads),
             records: std::array::from_fn(|i| AtomicU32::new(record(i))),
         }
     }
@@ -100,13 +101,13 @@ impl<const N: usize> Slots<N> {
     /// Writes an unused slot; [`publish`](Self::publish) makes it visible. Writer only.
     #[inline]
     pub(super) fn fill(&self, slot: usize, head: u32, record: RecordId) {
-        self.heads[slot].store(head, Ordering::Relaxed);
+        self.heads.set(slot, head);
         self.records[slot].store(record.0.get(), Ordering::Relaxed);
     }
 
     #[inline]
     pub(super) fn head(&self, slot: usize) -> u32 {
-        self.heads[slot].load(Ordering::Relaxed)
+        self.heads.get(slot)
     }
 
     /// The record in a slot that a loaded `Perm` names.
@@ -116,26 +117,17 @@ impl<const N: usize> Slots<N> {
         RecordId(std::num::NonZeroU32::new(unit).expect("a slot in use names a record"))
     }
 
-    /// How many entries' heads are below, and how many equal to, this one.
-    #[inline]
-    fn compare_heads(&self, perm: Perm, head: u32) -> (usize, usize) {
-        let (mut below, mut equal) = (0_u32, 0_u32);
-        for (i, slot) in self.heads.iter().enumerate() {
-            let other = slot.load(Ordering::Relaxed);
-            below |= u32::from(other < head) << i;
-            equal |= u32::from(other == head) << i;
-        }
-        // Slots that are not in use may change under our eyes: they don't count.
-        let used = (1_u32 << perm.len()) - 1;
-        ((below & used).count_ones() as usize, (equal & used).count_ones() as usize)
-    }
-
     /// The place of a target whose key has the node's prefix. Of one that lacks it, nothing but this: if it is not
     /// `tied`, or no entry equals the target.
     #[inline]
     pub(super) fn find(&self, tree: &Tree<N>, perm: Perm, target: Target<'_>, before: Before) -> Found {
-        let (below, equal) = self.compare_heads(perm, head(target.key, perm.prefix().len));
-        let (mut low, mut high) = (below, below + equal);
+        let Compared { below, equal } =
+            self.heads.compare(N, perm.len(), head(target.key, perm.prefix().len));
+        if equal == 0 {
+            return Found { rank: below, tied: false };
+        }
+        let end = below + equal.count_ones() as usize;
+        let (mut low, mut high) = (below, end);
         while low < high {
             let middle = low.midpoint(high);
             let place = tree.record(self.record(perm.slot(middle))).cmp(target);
@@ -145,7 +137,7 @@ impl<const N: usize> Slots<N> {
                 high = middle;
             }
         }
-        Found { rank: low, tied: low < below + equal }
+        Found { rank: low, tied: low < end }
     }
 
     /// Where the target's key is against the prefix of a node that has entries: `Equal` if it has it.

@@ -8,22 +8,22 @@
 //! | 0–3 | number of entries |
 //! | 4 | leaf, rather than inner node |
 //! | 5 | speculative prefix (see `tree::prefix`) |
-//! | 6–11 | length of the prefix that heads leave out |
-//! | 12–63 | slot of the entry of rank 0, of rank 1, …: four bits each |
+//! | 6–13 | length of the prefix that heads leave out |
+//! | 14–61 | slot of the entry of rank 0, of rank 1, …: four bits each |
 
 /// See the module documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Perm(pub(super) u64);
 
 /// Most slots of a node.
-pub(super) const SLOTS_MAX: usize = 13;
+pub(super) const SLOTS_MAX: usize = 12;
 /// Longest prefix that heads can leave out.
-pub(super) const PREFIX_MAX: usize = 63;
+pub(super) const PREFIX_MAX: usize = 255;
 
 const LEAF: u64 = 1 << 4;
 const SPECULATIVE: u64 = 1 << 5;
 const PREFIX_AT: u32 = 6;
-const RANKS_AT: u32 = 12;
+const RANKS_AT: usize = 14;
 
 /// Level of a node: entries of a leaf are records, those of an inner node lead to further nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Perm {
     /// Of a node whose first `len` slots are in use, in order.
     pub(super) fn new(level: Level, prefix: Prefix, len: usize) -> Self {
         debug_assert!(len <= SLOTS_MAX && prefix.len <= PREFIX_MAX);
-        const IN_ORDER: u64 = 0xcba9_8765_4321_0000;
+        const IN_ORDER: u64 = 0xba98_7654_3210 << RANKS_AT;
         let leaf = if level == Level::Leaf { LEAF } else { 0 };
         let speculative = if prefix.speculative { SPECULATIVE } else { 0 };
         Self(IN_ORDER | len as u64 | leaf | speculative | ((prefix.len as u64) << PREFIX_AT))
@@ -72,7 +72,7 @@ impl Perm {
     /// Slot of the entry of this rank, below `len`.
     #[inline]
     pub(super) fn slot(self, rank: usize) -> usize {
-        (self.0 >> (RANKS_AT as usize + 4 * rank)) as usize & 15
+        (self.0 >> (RANKS_AT + 4 * rank)) as usize & 15
     }
 
     /// Rank of the entry that was added last, if it was not there when the node was made.
@@ -85,10 +85,10 @@ impl Perm {
     pub(super) fn inserted(self, rank: usize) -> Self {
         let len = self.len();
         debug_assert!(len < SLOTS_MAX && rank <= len);
-        let below = (1_u64 << (RANKS_AT as usize + 4 * rank)) - 1;
-        // Bits that fall out at the top belong to no entry.
+        let below = (1_u64 << (RANKS_AT + 4 * rank)) - 1;
+        // Numbers that move past the last rank belong to no entry.
         let above = (self.0 & !below) << 4;
-        let new = (len as u64) << (RANKS_AT as usize + 4 * rank);
+        let new = (len as u64) << (RANKS_AT + 4 * rank);
         Self(((self.0 & below) | above | new) + 1)
     }
 

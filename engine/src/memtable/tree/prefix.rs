@@ -9,9 +9,11 @@
 //! Finding new heads means reading all records of a node, which are anywhere in memory: so a prefix is kept for as long as
 //! the heads tell most keys apart.
 
+use std::cmp::Ordering as Place;
+
 use super::Tree;
 use super::perm::{PREFIX_MAX, Perm, Prefix};
-use super::record::{RecordId, common_prefix, head};
+use super::record::{RecordId, Target, common_prefix, head};
 
 /// The entries that bound a range: from `low` on, up to but without `high`. None at the edges of the tree.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,6 +37,12 @@ impl<const N: usize> Tree<N> {
     /// Bytes that the keys of two records have in common, as far as a prefix can say.
     fn common(&self, a: RecordId, b: RecordId) -> usize {
         common_prefix(self.record(a).key(), self.record(b).key()).min(PREFIX_MAX)
+    }
+
+    /// Whether the target is in a range.
+    pub(super) fn is_within(&self, bounds: Bounds, target: Target<'_>) -> bool {
+        bounds.low.is_none_or(|low| self.record(low).cmp(target) != Place::Greater)
+            && bounds.high.is_none_or(|high| self.record(high).cmp(target) == Place::Greater)
     }
 
     /// Bytes that all keys between two bounds have in common.

@@ -1,13 +1,22 @@
 //! What happens where there is no room: new leaves, and what that asks of the nodes above.
 
-use std::ptr::NonNull;
-
 use super::node::{Entries, Leaf, Slots};
 use super::parent::Change;
-use super::perm::{Level, Perm, Prefix, SLOTS_MAX};
+use super::perm::{Level, Perm, SLOTS_MAX};
 use super::prefix::Bounds;
 use super::record::{RecordId, Target, head};
 use super::write::Writing;
+
+/// A new entry that does not fit into its leaf: there is no slot, or its key lacks the leaf's prefix.
+pub(super) struct NewEntry<'k> {
+    pub(super) target: Target<'k>,
+    pub(super) record: RecordId,
+    /// Entries of the leaf before it: none or all, if it lacks the prefix.
+    pub(super) rank: usize,
+    pub(super) lacks_prefix: bool,
+    /// It continues a sequence.
+    pub(super) is_run: bool,
+}
 
 /// Content of a node, in order, with room for one more entry than fits.
 pub(super) struct Gathered {
@@ -36,106 +45,71 @@ impl Gathered {
     }
 }
 
-/// Whether the entry at `rank` and the two entries that were added last form a sequence.
-fn is_run(perm: Perm, rank: usize) -> bool {
-    let len = perm.len();
-    let added = |rank: usize, ago: usize| rank < len && perm.slot(rank) + ago == len;
-    let ascends = rank >= 2 && added(rank - 1, 1) && added(rank - 2, 2);
-    let descends = added(rank, 1) && added(rank + 1, 2);
-    ascends || descends
-}
-
 impl<'t, const N: usize> Writing<'t, N> {
-    /// Inserts a record for which its leaf has no room, or whose key lacks the leaf's prefix.
+    /// Inserts an entry that does not fit into its leaf.
     #[cold]
-    pub(super) fn split(
-        &mut self,
-        leaf: &'t Leaf<N>,
-        perm: Perm,
-        rank: usize,
-        target: Target<'_>,
-        record: RecordId,
-        lacks_prefix: bool,
-    ) {
-        let path = self.tree.path(target);
-        let run = is_run(perm, rank);
-        let change = if rank == perm.len() && (run || lacks_prefix) {
-            self.append(leaf, perm, target, record, path.bounds)
-        } else if rank == 0 && (run || lacks_prefix) {
-            self.prepend(leaf, perm, target, record, path.bounds)
+    pub(super) fn split(&mut self, leaf: &'t Leaf<N>, perm: Perm, new: &NewEntry<'_>) {
+        let path = self.tree.path(new.target);
+        let alone = new.is_run || new.lacks_prefix;
+        let change = if new.rank == perm.len() && alone {
+            self.append(leaf, perm, new, path.bounds)
+        } else if new.rank == 0 && alone {
+            self.prepend(leaf, perm, new, path.bounds)
         } else {
-            let at = if run { rank + 1 } else { perm.len().div_ceil(2) };
-            let new_head = head(target.key, perm.prefix().len);
-            let all = Gathered::new(&leaf.slots, perm, rank, new_head, record);
-            self.divide(leaf, perm.prefix(), all, at, path.bounds)
+            self.divide(leaf, perm, new, path.bounds)
         };
         self.change_parent(&path, change);
     }
 
     /// Step *Append* of [`super`].
-    fn append(
-        &mut self,
-        leaf: &'t Leaf<N>,
-        perm: Perm,
-        target: Target<'_>,
-        record: RecordId,
-        bounds: Bounds,
-    ) -> Change<N> {
+    fn append(&mut self, leaf: &'t Leaf<N>, perm: Perm, new: &NewEntry<'_>, bounds: Bounds) -> Change<N> {
         let far = leaf.slots.record(perm.slot(0));
-        let own = Bounds { low: Some(record), ..bounds };
-        let right = self.lone(leaf, perm, far, target, record, own, (Some(leaf), leaf.next()));
-        self.link(right);
-        self.narrow(leaf, perm, Bounds { high: Some(record), ..bounds });
-        Change { left: None, separator: record, right: right.as_node() }
+        let own = Bounds { low: Some(new.record), ..bounds };
+        let right = self.lone(leaf, perm, new, far, own, (Some(leaf), leaf.next()));
+        self.narrow(leaf, perm, Bounds { high: Some(new.record), ..bounds });
+        Change { left: None, separator: new.record, right: right.as_node() }
     }
 
     /// Step *Prepend* of [`super`].
-    fn prepend(
-        &mut self,
-        leaf: &'t Leaf<N>,
-        perm: Perm,
-        target: Target<'_>,
-        record: RecordId,
-        bounds: Bounds,
-    ) -> Change<N> {
+    fn prepend(&mut self, leaf: &'t Leaf<N>, perm: Perm, new: &NewEntry<'_>, bounds: Bounds) -> Change<N> {
         let (first, far) = (leaf.slots.record(perm.slot(0)), leaf.slots.record(perm.slot(perm.len() - 1)));
         let own = Bounds { high: Some(first), ..bounds };
-        let left = self.lone(leaf, perm, far, target, record, own, (leaf.prev(), Some(leaf)));
-        self.link(left);
+        let left = self.lone(leaf, perm, new, far, own, (leaf.prev(), Some(leaf)));
         self.narrow(leaf, perm, Bounds { low: Some(first), ..bounds });
         Change { left: Some(left.as_node()), separator: first, right: leaf.as_node() }
     }
 
-    /// A leaf with one entry, between two leaves, one of which it takes its range from.
-    #[expect(clippy::too_many_arguments, reason = "two callers, each a mirror of the other")]
+    /// A leaf with the new entry only, between two leaves, one of which (`of`) it takes its range from; `far` is the entry of that
+    /// leaf that is farthest from the new one.
     fn lone(
         &mut self,
         of: &Leaf<N>,
         perm: Perm,
+        new: &NewEntry<'_>,
         far: RecordId,
-        target: Target<'_>,
-        record: RecordId,
         bounds: Bounds,
         (prev, next): (Option<&'t Leaf<N>>, Option<&'t Leaf<N>>),
     ) -> &'t Leaf<N> {
         let heads = (0..perm.len()).map(|rank| of.slots.head(perm.slot(rank)));
-        let prefix = self.tree.continue_prefix(record, far, perm, heads, bounds);
+        let prefix = self.tree.continue_prefix(new.record, far, perm, heads, bounds);
         let entries = Entries {
             perm: Perm::new(Level::Leaf, prefix, 1),
-            heads: &[head(target.key, prefix.len)],
-            records: &[record],
+            heads: &[head(new.target.key, prefix.len)],
+            records: &[new.record],
         };
-        self.writer.store.leaf(self.tree, &entries, prev, next)
+        let leaf = self.writer.store.leaf(self.tree, &entries, prev, next);
+        self.link(leaf);
+        self.went_to(leaf, bounds, new.is_run || self.has_finger());
+        leaf
     }
 
     /// Points both neighbours of a new leaf to it.
-    fn link(&mut self, leaf: &'t Leaf<N>) {
+    fn link(&self, leaf: &'t Leaf<N>) {
         if let Some(prev) = leaf.prev() {
             prev.set_next(leaf);
         }
-        match leaf.next() {
-            Some(next) => next.set_prev(leaf),
-            None => self.writer.tail = Some(NonNull::from(leaf)),
+        if let Some(next) = leaf.next() {
+            next.set_prev(leaf);
         }
     }
 
@@ -147,27 +121,28 @@ impl<'t, const N: usize> Writing<'t, N> {
         }
     }
 
-    /// Step *Split* of [`super`]: entries before `at` go to one leaf, the others to another.
-    fn divide(
-        &mut self,
-        leaf: &'t Leaf<N>,
-        prefix: Prefix,
-        mut all: Gathered,
-        at: usize,
-        bounds: Bounds,
-    ) -> Change<N> {
+    /// Step *Split* of [`super`]: in the middle, or, in a sequence, behind the new entry.
+    fn divide(&mut self, leaf: &'t Leaf<N>, perm: Perm, new: &NewEntry<'_>, bounds: Bounds) -> Change<N> {
+        let (tree, prefix) = (self.tree, perm.prefix());
+        let mut all =
+            Gathered::new(&leaf.slots, perm, new.rank, head(new.target.key, prefix.len), new.record);
+        let at = if new.is_run { new.rank + 1 } else { all.len / 2 };
         let separator = all.records[at];
-        let tree = self.tree;
-        let mut part = |range: std::ops::Range<usize>, bounds: Bounds, prev, next| {
+        let low = Bounds { high: Some(separator), ..bounds };
+        let high = Bounds { low: Some(separator), ..bounds };
+        let store = &mut self.writer.store;
+        let mut part = |range: std::ops::Range<usize>, bounds, prev, next| {
             let (heads, records) = (&mut all.heads[range.clone()], &all.records[range]);
             let prefix = tree.choose_prefix(records, heads, Some(prefix), bounds);
             let perm = Perm::new(Level::Leaf, prefix, records.len());
-            self.writer.store.leaf(tree, &Entries { perm, heads, records }, prev, next)
+            store.leaf(tree, &Entries { perm, heads, records }, prev, next)
         };
-        let left = part(0..at, Bounds { high: Some(separator), ..bounds }, leaf.prev(), None);
-        let right = part(at..all.len, Bounds { low: Some(separator), ..bounds }, Some(left), leaf.next());
+        let left = part(0..at, low, leaf.prev(), None);
+        let right = part(at..all.len, high, Some(left), leaf.next());
         self.link(right);
         self.link(left);
+        let (went, bounds) = if new.rank < at { (left, low) } else { (right, high) };
+        self.went_to(went, bounds, new.is_run);
         Change { left: Some(left.as_node()), separator, right: right.as_node() }
     }
 }
