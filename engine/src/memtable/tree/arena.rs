@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use super::chunk::Chunk;
 
 const CHUNKS_MAX: usize = 32;
+const LINE: usize = 64;
 
 /// Address of every chunk, less the bytes before it: `biased + unit * UNIT` is the unit's address.
 pub(super) struct Arena<const UNIT: usize> {
@@ -115,8 +116,8 @@ impl<const UNIT: usize> Bump<UNIT> {
                 "a memtable holds at most {} GiB of small records",
                 UNIT * 4
             );
-            // Unit 0 is the name of nothing.
-            let first = start.max(1);
+            // Unit 0 is the name of nothing. A cache line is left out, not to shift the others.
+            let first = start.max(LINE.div_ceil(UNIT) as u64);
             if units > start + chunk_units - first {
                 continue;
             }

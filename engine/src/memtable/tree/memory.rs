@@ -118,6 +118,19 @@ impl Store {
     }
 }
 
+/// Has a cache line fetched.
+#[inline]
+pub(super) fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 fn link<const N: usize>(leaf: Option<&Leaf<N>>) -> *mut Leaf<N> {
     leaf.map_or(std::ptr::null_mut(), |leaf| std::ptr::from_ref(leaf).cast_mut())
 }
@@ -135,6 +148,7 @@ impl<const N: usize> Tree<N> {
     /// The node at an address that was loaded, with acquire, from this tree; and what is published in it.
     #[inline]
     pub(super) fn view(&self, node: NodePtr<N>) -> (Node<'_, N>, Perm) {
+        prefetch(node.as_ptr().wrapping_byte_add(64).cast());
         // SAFETY: Complete, Lasting and Own: all nodes begin with their slots.
         let perm = unsafe { node.as_ref() }.perm();
         // SAFETY: as above; that bit never changes, and was set by the kind of node that was written there.

@@ -65,6 +65,8 @@ mod prefix;
 mod record;
 mod route;
 mod seek;
+#[cfg(test)]
+mod shape;
 mod split;
 mod write;
 
@@ -75,7 +77,7 @@ use std::sync::{Mutex, PoisonError};
 use super::sync::AtomicPtr;
 use arena::Arena;
 use memory::Store;
-use node::{Before, Leaf, Node, NodePtr, Slots};
+use node::{Before, Leaf, Node, NodePtr, Slots, Slotted};
 use perm::{Perm, SLOTS_MAX};
 use record::RECORD_UNIT;
 pub(crate) use record::{Record, RecordId, Target};
@@ -149,16 +151,15 @@ impl<const N: usize> Tree<N> {
     #[inline]
     pub(crate) fn get(&self, target: Target<'_>) -> Option<RecordId> {
         let (leaf, perm, on_bound) = self.descend(target);
-        if on_bound {
-            // Versions of this key may be on both sides of the leaf's end.
-            return self.get_by_seek(target);
+        let found = leaf.find(self, perm, target, Before::Less);
+        if found.tied {
+            let id = leaf.record(perm.slot(found.rank));
+            if self.record(id).key() == target.key {
+                return Some(id);
+            }
         }
-        let found = leaf.slots.find(self, perm, target, Before::Less);
-        if !found.tied {
-            return None;
-        }
-        let id = leaf.slots.record(perm.slot(found.rank));
-        (self.record(id).key() == target.key).then_some(id)
+        // The key's versions may go on behind the leaf's end; and if it lacks the leaf's prefix, they may begin there.
+        if on_bound { self.get_by_seek(target) } else { None }
     }
 
     #[cold]

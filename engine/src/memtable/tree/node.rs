@@ -14,30 +14,32 @@ use super::heads::{Compared, Heads};
 use super::perm::Perm;
 use super::record::{RecordId, Target, head};
 
-/// What all nodes begin with: up to `N` entries, each a record and the head of its key.
+/// What all nodes begin with, and all that a search reads: one cache line, with the field behind it. A tree prefetches the
+/// next line, where a leaf has its records and an inner node most of its children.
 #[repr(C)]
 pub(super) struct Slots<const N: usize> {
     perm: AtomicU64,
     heads: Heads,
-    records: [AtomicU32; N],
 }
 
 /// A node of the lowest level: its entries are the table's.
 #[repr(C, align(128))]
 pub(super) struct Leaf<const N: usize> {
-    pub(super) slots: Slots<N>,
+    slots: Slots<N>,
     pub(super) next: AtomicPtr<Leaf<N>>,
+    records: [AtomicU32; N],
     pub(super) prev: AtomicPtr<Leaf<N>>,
 }
 
 /// A node above: entry `i` is a separator, the first entry of the range of child `i + 1`.
 #[repr(C, align(128))]
 pub(super) struct Inner<const N: usize> {
-    pub(super) slots: Slots<N>,
+    slots: Slots<N>,
     /// Child 0, for what is before the first separator.
     leftmost: AtomicPtr<Slots<N>>,
     /// The child at and behind the separator in the same slot.
     children: [AtomicPtr<Slots<N>>; N],
+    records: [AtomicU32; N],
 }
 
 /// Address of a node of either kind.
@@ -75,54 +77,46 @@ pub(super) enum Before {
     LessOrEqual,
 }
 
-impl<const N: usize> Slots<N> {
-    fn new(entries: &Entries<'_>) -> Self {
-        debug_assert!(
-            entries.perm.len() == entries.records.len() && entries.heads.len() == entries.records.len()
-        );
-        let record = |i: usize| entries.records.get(i).map_or(0, |id| id.0.get());
-        Self {
-            perm: AtomicU64::new(entries.perm.0),
-            heads: Heads::new(entries.heads),
-            records: std::array::from_fn(|i| AtomicU32::new(record(i))),
-        }
-    }
+/// What leaves and inner nodes have in common: entries in slots, ordered by a `Perm`.
+pub(super) trait Slotted<const N: usize> {
+    fn slots(&self) -> &Slots<N>;
+    fn records(&self) -> &[AtomicU32; N];
 
     #[inline]
-    pub(super) fn perm(&self) -> Perm {
-        Perm(self.perm.load(Ordering::Acquire))
+    fn perm(&self) -> Perm {
+        self.slots().perm()
     }
 
     /// Writer only.
-    pub(super) fn publish(&self, perm: Perm) {
-        self.perm.store(perm.0, Ordering::Release);
+    fn publish(&self, perm: Perm) {
+        self.slots().perm.store(perm.0, Ordering::Release);
     }
 
     /// Writes an unused slot; [`publish`](Self::publish) makes it visible. Writer only.
     #[inline]
-    pub(super) fn fill(&self, slot: usize, head: u32, record: RecordId) {
-        self.heads.set(slot, head);
-        self.records[slot].store(record.0.get(), Ordering::Relaxed);
+    fn fill(&self, slot: usize, head: u32, record: RecordId) {
+        self.slots().heads.set(slot, head);
+        self.records()[slot].store(record.0.get(), Ordering::Relaxed);
     }
 
     #[inline]
-    pub(super) fn head(&self, slot: usize) -> u32 {
-        self.heads.get(slot)
+    fn head(&self, slot: usize) -> u32 {
+        self.slots().heads.get(slot)
     }
 
     /// The record in a slot that a loaded `Perm` names.
     #[inline]
-    pub(super) fn record(&self, slot: usize) -> RecordId {
-        let unit = self.records[slot].load(Ordering::Relaxed);
+    fn record(&self, slot: usize) -> RecordId {
+        let unit = self.records()[slot].load(Ordering::Relaxed);
         RecordId(std::num::NonZeroU32::new(unit).expect("a slot in use names a record"))
     }
 
     /// The place of a target whose key has the node's prefix. Of one that lacks it, nothing but this: if it is not
     /// `tied`, or no entry equals the target.
     #[inline]
-    pub(super) fn find(&self, tree: &Tree<N>, perm: Perm, target: Target<'_>, before: Before) -> Found {
+    fn find(&self, tree: &Tree<N>, perm: Perm, target: Target<'_>, before: Before) -> Found {
         let Compared { below, equal } =
-            self.heads.compare(N, perm.len(), head(target.key, perm.prefix().len));
+            self.slots().heads.compare(N, perm.len(), head(target.key, perm.prefix().len));
         if equal == 0 {
             return Found { rank: below, tied: false };
         }
@@ -142,7 +136,7 @@ impl<const N: usize> Slots<N> {
 
     /// Where the target's key is against the prefix of a node that has entries: `Equal` if it has it.
     #[inline]
-    pub(super) fn prefix_place(&self, tree: &Tree<N>, perm: Perm, target: Target<'_>) -> Place {
+    fn prefix_place(&self, tree: &Tree<N>, perm: Perm, target: Target<'_>) -> Place {
         let prefix = perm.prefix().len;
         if prefix == 0 {
             return Place::Equal;
@@ -152,9 +146,56 @@ impl<const N: usize> Slots<N> {
     }
 }
 
+impl<const N: usize> Slots<N> {
+    fn new(entries: &Entries<'_>) -> Self {
+        debug_assert!(
+            entries.perm.len() == entries.records.len() && entries.heads.len() == entries.records.len()
+        );
+        Self { perm: AtomicU64::new(entries.perm.0), heads: Heads::new(entries.heads) }
+    }
+
+    #[inline]
+    pub(super) fn perm(&self) -> Perm {
+        Perm(self.perm.load(Ordering::Acquire))
+    }
+}
+
+fn records<const N: usize>(entries: &Entries<'_>) -> [AtomicU32; N] {
+    std::array::from_fn(|i| AtomicU32::new(entries.records.get(i).map_or(0, |id| id.0.get())))
+}
+
+impl<const N: usize> Slotted<N> for Leaf<N> {
+    #[inline]
+    fn slots(&self) -> &Slots<N> {
+        &self.slots
+    }
+
+    #[inline]
+    fn records(&self) -> &[AtomicU32; N] {
+        &self.records
+    }
+}
+
+impl<const N: usize> Slotted<N> for Inner<N> {
+    #[inline]
+    fn slots(&self) -> &Slots<N> {
+        &self.slots
+    }
+
+    #[inline]
+    fn records(&self) -> &[AtomicU32; N] {
+        &self.records
+    }
+}
+
 impl<const N: usize> Leaf<N> {
     pub(super) fn new(entries: &Entries<'_>, prev: *mut Self, next: *mut Self) -> Self {
-        Self { slots: Slots::new(entries), next: AtomicPtr::new(next), prev: AtomicPtr::new(prev) }
+        Self {
+            slots: Slots::new(entries),
+            next: AtomicPtr::new(next),
+            records: records(entries),
+            prev: AtomicPtr::new(prev),
+        }
     }
 }
 
@@ -167,6 +208,7 @@ impl<const N: usize> Inner<N> {
             slots: Slots::new(entries),
             leftmost: AtomicPtr::new(child(0)),
             children: std::array::from_fn(|i| AtomicPtr::new(child(i + 1))),
+            records: records(entries),
         }
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering as Place;
 use std::sync::atomic::Ordering;
 
 use super::Tree;
-use super::node::{Entries, Inner, Node, NodePtr};
+use super::node::{Entries, Inner, Node, NodePtr, Slotted};
 use super::perm::{Level, Perm, Prefix, SLOTS_MAX};
 use super::prefix::Bounds;
 use super::record::{RecordId, Target, head};
@@ -56,7 +56,7 @@ impl<const N: usize> Tree<N> {
             let bounds = path.bounds;
             path.steps[path.len] = Some(PathStep { inner, index, bounds });
             path.len += 1;
-            let separator = |rank: usize| inner.slots.record(perm.slot(rank));
+            let separator = |rank: usize| inner.record(perm.slot(rank));
             path.bounds = Bounds {
                 low: if index > 0 { Some(separator(index - 1)) } else { bounds.low },
                 high: if index < perm.len() { Some(separator(index)) } else { bounds.high },
@@ -74,14 +74,14 @@ impl<'t, const N: usize> Writing<'t, N> {
             let Some(step) = path.steps[depth] else {
                 unreachable!("a path has as many steps as its length")
             };
-            let perm = step.inner.slots.perm();
+            let perm = step.inner.perm();
             let shares = self.shares_prefix(step.inner, perm, change.separator);
             if shares && perm.len() < N {
                 let key = self.tree.record(change.separator).key();
                 step.inner.fill_child(perm.len(), change.right);
-                step.inner.slots.fill(perm.len(), head(key, perm.prefix().len), change.separator);
+                step.inner.fill(perm.len(), head(key, perm.prefix().len), change.separator);
                 let perm_after = perm.inserted(step.index);
-                step.inner.slots.publish(perm_after);
+                step.inner.publish(perm_after);
                 if let Some(left) = change.left {
                     step.inner.replace_child(perm_after, step.index, left);
                 }
@@ -113,7 +113,7 @@ impl<'t, const N: usize> Writing<'t, N> {
     fn shares_prefix(&self, inner: &Inner<N>, perm: Perm, separator: RecordId) -> bool {
         let record = self.tree.record(separator);
         let target = Target { key: record.key(), seq: record.seq() };
-        !perm.prefix().speculative || inner.slots.prefix_place(self.tree, perm, target) == Place::Equal
+        !perm.prefix().speculative || inner.prefix_place(self.tree, perm, target) == Place::Equal
     }
 
     /// The separators and children of an inner node, with the change. Without `shares`, the heads say nothing.
@@ -126,7 +126,7 @@ impl<'t, const N: usize> Writing<'t, N> {
     ) -> (Gathered, Children<N>) {
         let key = self.tree.record(change.separator).key();
         let new_head = if shares { head(key, perm.prefix().len) } else { 0 };
-        let all = Gathered::new(&step.inner.slots, perm, step.index, new_head, change.separator);
+        let all = Gathered::new(step.inner, perm, step.index, new_head, change.separator);
         let mut children = [change.right; SLOTS_MAX + 2];
         for old in 0..=perm.len() {
             children[old + usize::from(old > step.index)] = step.inner.child(perm, old);
@@ -181,7 +181,7 @@ impl<'t, const N: usize> Writing<'t, N> {
     /// Puts a new inner node of the same range in the place of the one at this depth of the path.
     fn replace(&mut self, path: &Path<'t, N>, depth: usize, node: NodePtr<N>) {
         match depth.checked_sub(1).and_then(|above| path.steps[above]) {
-            Some(above) => above.inner.replace_child(above.inner.slots.perm(), above.index, node),
+            Some(above) => above.inner.replace_child(above.inner.perm(), above.index, node),
             None => self.tree.root.store(node.as_ptr(), Ordering::Release),
         }
     }

@@ -7,7 +7,7 @@
 //! before or behind all entries of the node. In a leaf it starts a new one there, in an inner node the node is rebuilt.
 //!
 //! Finding new heads means reading all records of a node, which are anywhere in memory: so a prefix is kept for as long as
-//! the heads tell most keys apart.
+//! the heads tell all keys apart, or there is no better one.
 
 use std::cmp::Ordering as Place;
 
@@ -22,15 +22,26 @@ pub(super) struct Bounds {
     pub(super) high: Option<RecordId>,
 }
 
-/// Whether so many of the heads, in order, equal their neighbours that others are worth their cost.
-pub(super) fn crowded(heads: impl Iterator<Item = u32>) -> bool {
-    let (mut count, mut ties, mut last) = (0, 0, None);
-    for head in heads {
-        count += 1;
-        ties += u32::from(last == Some(head));
-        last = Some(head);
+/// Heads, in order, that equal the one before.
+#[derive(Debug, Clone, Copy)]
+struct Ties {
+    number: u32,
+    of: u32,
+}
+
+impl Ties {
+    /// Whether it is worth a guess to have fewer.
+    fn are_many(self) -> bool {
+        4 * self.number > self.of
     }
-    4 * ties > count
+}
+
+fn ties(heads: impl Iterator<Item = u32>) -> Ties {
+    let mut last = None;
+    heads.fold(Ties { number: 0, of: 0 }, |ties, head| Ties {
+        number: ties.number + u32::from(last.replace(head) == Some(head)),
+        of: ties.of + 1,
+    })
 }
 
 impl<const N: usize> Tree<N> {
@@ -70,17 +81,19 @@ impl<const N: usize> Tree<N> {
         if records.is_empty() {
             return Prefix { len: 0, speculative: false };
         }
-        if let Some(old) = old {
-            if !crowded(heads.iter().copied()) {
-                // A certain prefix stays certain in a part of the range.
-                return if old.speculative { self.prefix(old.len, bounds) } else { old };
-            }
+        let ties = old.map(|_| ties(heads.iter().copied()));
+        if let (Some(old), Some(Ties { number: 0, .. })) = (old, ties) {
+            // A certain prefix stays certain in a part of the range.
+            return if old.speculative { self.prefix(old.len, bounds) } else { old };
         }
         let certain = self.common_within(bounds);
-        let guess = bounds.low.is_none() || bounds.high.is_none() || old.is_some_and(|old| old.len > certain);
+        let old_len = old.map_or(0, |old| old.len);
+        let edge = bounds.low.is_none() || bounds.high.is_none();
         let len = match records {
+            _ if certain > old_len => certain,
+            _ if old.is_some() && !ties.is_some_and(Ties::are_many) => old_len,
             // Others will perhaps be like those that are here.
-            [first, .., last] if guess => self.common(*first, *last),
+            [first, .., last] if edge || old_len > certain => self.common(*first, *last),
             _ => certain,
         };
         if old.map(|old| old.len) != Some(len) {
@@ -103,7 +116,7 @@ impl<const N: usize> Tree<N> {
     ) -> Prefix {
         let common = self.common(far, record);
         let old = perm.prefix();
-        if common < old.len || crowded(heads) {
+        if common < old.len || ties(heads).are_many() {
             self.prefix(common, bounds)
         } else if old.speculative {
             self.prefix(old.len, bounds)

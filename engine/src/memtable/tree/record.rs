@@ -16,6 +16,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 
+use super::memory::prefetch;
 use crate::memtable::Kind;
 
 const KEY_LEN_AT: usize = 8;
@@ -121,12 +122,7 @@ impl<'t> Record<'t> {
     /// Has the beginning of the record fetched into the cache.
     #[inline]
     pub(super) fn prefetch(self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch of any address is harmless.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(self.at.as_ptr().cast());
-        }
+        prefetch(self.at.as_ptr());
     }
 
     #[inline]

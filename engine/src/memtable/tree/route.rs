@@ -3,7 +3,7 @@
 use std::cmp::Ordering as Place;
 
 use super::Tree;
-use super::node::{Before, Inner, NodePtr};
+use super::node::{Before, Inner, NodePtr, Slotted};
 use super::perm::Perm;
 use super::record::Target;
 
@@ -27,7 +27,7 @@ impl<const N: usize> Inner<N> {
     #[inline]
     pub(super) fn route(&self, tree: &Tree<N>, perm: Perm, target: Target<'_>) -> Route {
         if perm.prefix().speculative {
-            match self.slots.prefix_place(tree, perm, target) {
+            match self.prefix_place(tree, perm, target) {
                 Place::Less => {
                     return Route { index: 0, bound_tied: Some(false) };
                 }
@@ -37,7 +37,7 @@ impl<const N: usize> Inner<N> {
                 Place::Equal => {}
             }
         }
-        let found = self.slots.find(tree, perm, target, Before::LessOrEqual);
+        let found = self.find(tree, perm, target, Before::LessOrEqual);
         Route { index: found.rank, bound_tied: (found.rank < perm.len()).then_some(found.tied) }
     }
 
@@ -47,7 +47,7 @@ impl<const N: usize> Inner<N> {
         loop {
             let route = pick(perm);
             let child = self.child(perm, route.index);
-            let now = self.slots.perm();
+            let now = self.perm();
             if now == perm {
                 return Step { child, bound_tied: route.bound_tied };
             }

@@ -4,7 +4,7 @@ use std::cmp::Ordering as Place;
 use std::ptr::NonNull;
 
 use super::Tree;
-use super::node::{Before, Leaf};
+use super::node::{Before, Leaf, Slotted};
 use super::perm::Perm;
 use super::record::{RecordId, Target};
 
@@ -27,7 +27,7 @@ unsafe impl<const N: usize> Sync for Position<N> {}
 
 impl<const N: usize> Position<N> {
     fn new(leaf: &Leaf<N>, perm: Perm, rank: usize) -> Self {
-        Self { leaf: NonNull::from(leaf), perm, rank, record: leaf.slots.record(perm.slot(rank)) }
+        Self { leaf: NonNull::from(leaf), perm, rank, record: leaf.record(perm.slot(rank)) }
     }
 
     /// The entry at this position.
@@ -48,7 +48,7 @@ impl<const N: usize> Tree<N> {
                 return Some(Position::new(leaf, perm, rank));
             }
             leaf = leaf.next()?;
-            perm = leaf.slots.perm();
+            perm = leaf.perm();
         }
     }
 
@@ -62,7 +62,7 @@ impl<const N: usize> Tree<N> {
                 return Some(Position::new(leaf, perm, rank - 1));
             }
             leaf = leaf.prev()?;
-            perm = leaf.slots.perm();
+            perm = leaf.perm();
         }
     }
 
@@ -90,7 +90,7 @@ impl<const N: usize> Tree<N> {
             return Some(Position::new(leaf, at.perm, at.rank + 1));
         }
         let next = leaf.next()?;
-        self.enter(next, next.slots.perm(), false)
+        self.enter(next, next.perm(), false)
     }
 
     /// The entry before this one.
@@ -105,7 +105,7 @@ impl<const N: usize> Tree<N> {
             return Some(Position::new(leaf, at.perm, at.rank - 1));
         }
         let prev = leaf.prev()?;
-        self.enter(prev, prev.slots.perm(), true)
+        self.enter(prev, prev.perm(), true)
     }
 
     /// First or last entry of a leaf. Only the first leaf of all can be empty, as long as it is alone.
@@ -123,10 +123,10 @@ impl<const N: usize> Tree<N> {
         if perm.len() == 0 {
             return 0;
         }
-        match leaf.slots.prefix_place(self, perm, target) {
+        match leaf.prefix_place(self, perm, target) {
             Place::Less => 0,
             Place::Greater => perm.len(),
-            Place::Equal => leaf.slots.find(self, perm, target, before).rank,
+            Place::Equal => leaf.find(self, perm, target, before).rank,
         }
     }
 
@@ -134,7 +134,7 @@ impl<const N: usize> Tree<N> {
     #[inline]
     fn prefetch(&self, leaf: &Leaf<N>, perm: Perm, ranks: std::ops::Range<usize>) {
         for rank in ranks {
-            self.record(leaf.slots.record(perm.slot(rank))).prefetch();
+            self.record(leaf.record(perm.slot(rank))).prefetch();
         }
     }
 }

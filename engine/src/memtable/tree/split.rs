@@ -1,6 +1,6 @@
 //! What happens where there is no room: new leaves, and what that asks of the nodes above.
 
-use super::node::{Entries, Leaf, Slots};
+use super::node::{Entries, Leaf, Slotted};
 use super::parent::Change;
 use super::perm::{Level, Perm, SLOTS_MAX};
 use super::prefix::Bounds;
@@ -28,7 +28,7 @@ pub(super) struct Gathered {
 impl Gathered {
     /// The entries of a node with another one at `rank`.
     pub(super) fn new<const N: usize>(
-        slots: &Slots<N>,
+        node: &impl Slotted<N>,
         perm: Perm,
         rank: usize,
         new_head: u32,
@@ -38,8 +38,8 @@ impl Gathered {
             Self { heads: [new_head; SLOTS_MAX + 1], records: [new; SLOTS_MAX + 1], len: perm.len() + 1 };
         for old in 0..perm.len() {
             let to = old + usize::from(old >= rank);
-            all.heads[to] = slots.head(perm.slot(old));
-            all.records[to] = slots.record(perm.slot(old));
+            all.heads[to] = node.head(perm.slot(old));
+            all.records[to] = node.record(perm.slot(old));
         }
         all
     }
@@ -63,7 +63,7 @@ impl<'t, const N: usize> Writing<'t, N> {
 
     /// Step *Append* of [`super`].
     fn append(&mut self, leaf: &'t Leaf<N>, perm: Perm, new: &NewEntry<'_>, bounds: Bounds) -> Change<N> {
-        let far = leaf.slots.record(perm.slot(0));
+        let far = leaf.record(perm.slot(0));
         let own = Bounds { low: Some(new.record), ..bounds };
         let right = self.lone(leaf, perm, new, far, own, (Some(leaf), leaf.next()));
         self.narrow(leaf, perm, Bounds { high: Some(new.record), ..bounds });
@@ -72,7 +72,7 @@ impl<'t, const N: usize> Writing<'t, N> {
 
     /// Step *Prepend* of [`super`].
     fn prepend(&mut self, leaf: &'t Leaf<N>, perm: Perm, new: &NewEntry<'_>, bounds: Bounds) -> Change<N> {
-        let (first, far) = (leaf.slots.record(perm.slot(0)), leaf.slots.record(perm.slot(perm.len() - 1)));
+        let (first, far) = (leaf.record(perm.slot(0)), leaf.record(perm.slot(perm.len() - 1)));
         let own = Bounds { high: Some(first), ..bounds };
         let left = self.lone(leaf, perm, new, far, own, (leaf.prev(), Some(leaf)));
         self.narrow(leaf, perm, Bounds { low: Some(first), ..bounds });
@@ -90,7 +90,7 @@ impl<'t, const N: usize> Writing<'t, N> {
         bounds: Bounds,
         (prev, next): (Option<&'t Leaf<N>>, Option<&'t Leaf<N>>),
     ) -> &'t Leaf<N> {
-        let heads = (0..perm.len()).map(|rank| of.slots.head(perm.slot(rank)));
+        let heads = (0..perm.len()).map(|rank| of.head(perm.slot(rank)));
         let prefix = self.tree.continue_prefix(new.record, far, perm, heads, bounds);
         let entries = Entries {
             perm: Perm::new(Level::Leaf, prefix, 1),
@@ -117,15 +117,14 @@ impl<'t, const N: usize> Writing<'t, N> {
     fn narrow(&self, leaf: &Leaf<N>, perm: Perm, bounds: Bounds) {
         let prefix = perm.prefix();
         if prefix.speculative && self.tree.common_within(bounds) >= prefix.len {
-            leaf.slots.publish(perm.certain());
+            leaf.publish(perm.certain());
         }
     }
 
     /// Step *Split* of [`super`]: in the middle, or, in a sequence, behind the new entry.
     fn divide(&mut self, leaf: &'t Leaf<N>, perm: Perm, new: &NewEntry<'_>, bounds: Bounds) -> Change<N> {
         let (tree, prefix) = (self.tree, perm.prefix());
-        let mut all =
-            Gathered::new(&leaf.slots, perm, new.rank, head(new.target.key, prefix.len), new.record);
+        let mut all = Gathered::new(leaf, perm, new.rank, head(new.target.key, prefix.len), new.record);
         let at = if new.is_run { new.rank + 1 } else { all.len / 2 };
         let separator = all.records[at];
         let low = Bounds { high: Some(separator), ..bounds };

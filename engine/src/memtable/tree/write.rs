@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::Tree;
 use super::memory::Store;
-use super::node::{Before, Entries, Leaf};
+use super::node::{Before, Entries, Leaf, Slotted};
 use super::perm::{Level, Perm, Prefix};
 use super::prefix::Bounds;
 use super::record::{Target, head};
@@ -70,7 +70,7 @@ impl<'t, const N: usize> Writing<'t, N> {
             Place::Less => 0,
             Place::Greater => perm.len(),
             Place::Equal => {
-                let found = leaf.slots.find(self.tree, perm, target, Before::Less);
+                let found = leaf.find(self.tree, perm, target, Before::Less);
                 if found.tied && self.is_at(leaf, perm, found.rank, target) {
                     return false;
                 }
@@ -85,8 +85,8 @@ impl<'t, const N: usize> Writing<'t, N> {
                 self.went_to(leaf, bounds, true);
             }
             self.writer.last = Some(NonNull::from(leaf));
-            leaf.slots.fill(perm.len(), head(target.key, perm.prefix().len), record);
-            leaf.slots.publish(perm.inserted(rank));
+            leaf.fill(perm.len(), head(target.key, perm.prefix().len), record);
+            leaf.publish(perm.inserted(rank));
         } else {
             let new = NewEntry { target, record, rank, lacks_prefix, is_run };
             self.split(leaf, perm, &new);
@@ -102,7 +102,7 @@ impl<'t, const N: usize> Writing<'t, N> {
             if self.tree.is_within(bounds, target) {
                 // SAFETY: a leaf of this tree lives as long as the tree.
                 let leaf = unsafe { leaf.as_ref() };
-                return (leaf, leaf.slots.perm());
+                return (leaf, leaf.perm());
             }
             self.writer.finger = None;
         }
@@ -133,15 +133,11 @@ impl<'t, const N: usize> Writing<'t, N> {
     /// `Equal` unless the target lacks the leaf's prefix; only a speculative one can be lacking.
     #[inline]
     fn lacks_prefix(&self, leaf: &Leaf<N>, perm: Perm, target: Target<'_>) -> Place {
-        if perm.prefix().speculative {
-            leaf.slots.prefix_place(self.tree, perm, target)
-        } else {
-            Place::Equal
-        }
+        if perm.prefix().speculative { leaf.prefix_place(self.tree, perm, target) } else { Place::Equal }
     }
 
     fn is_at(&self, leaf: &Leaf<N>, perm: Perm, rank: usize, target: Target<'_>) -> bool {
-        self.tree.record(leaf.slots.record(perm.slot(rank))).cmp(target) == Place::Equal
+        self.tree.record(leaf.record(perm.slot(rank))).cmp(target) == Place::Equal
     }
 
     #[inline]
