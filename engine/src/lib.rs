@@ -37,7 +37,8 @@ mod flush;
 mod keyspace;
 mod maintain;
 mod manifest;
-mod memtable;
+#[doc(hidden)]
+pub mod memtable;
 mod merge;
 mod open;
 mod options;
@@ -62,7 +63,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use keyspace::Keyspace;
 pub use options::{Durability, MEMORY_BYTES_MIN, Options};
 pub use range::Range;
-pub use ringwood_ring::{Caps, Class, ClassCounts, CountsSnapshot, IoChoice};
+pub use ringwood_ring::{Caps, Class, ClassCounts, CountsSnapshot, IoChoice, probe};
 pub use ringwood_sstable::{CacheStats, Compression};
 pub use ringwood_wal::{SyncMode, WalStats};
 pub use snapshot::Snapshot;
