@@ -37,13 +37,7 @@ mod tests {
     #[test]
     fn place_and_identity_matter() {
         let sum = |id, salt, offset| Checksum::new(id, salt).of(offset, b"block");
-        let all = [
-            sum(1, 2, 0),
-            sum(1, 2, 4096),
-            sum(1, 3, 0),
-            sum(2, 2, 0),
-            sum(2, 1, 0),
-        ];
+        let all = [sum(1, 2, 0), sum(1, 2, 4096), sum(1, 3, 0), sum(2, 2, 0), sum(2, 1, 0)];
         for (i, a) in all.iter().enumerate() {
             for b in &all[i + 1..] {
                 assert_ne!(a, b);

@@ -69,11 +69,7 @@ pub fn entry_cmp(key_a: &[u8], seq_a: u64, key_b: &[u8], seq_b: u64) -> Ordering
 pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let words = a.chunks_exact(8).zip(b.chunks_exact(8));
     let same = 8 * words.take_while(|(x, y)| x == y).count();
-    same + a[same..]
-        .iter()
-        .zip(&b[same..])
-        .take_while(|(x, y)| x == y)
-        .count()
+    same + a[same..].iter().zip(&b[same..]).take_while(|(x, y)| x == y).count()
 }
 
 #[cfg(test)]

@@ -51,25 +51,15 @@ pub enum TableError {
 
 impl TableError {
     pub(crate) fn corrupt(path: &Path, offset: u64, what: impl Into<Cow<'static, str>>) -> Self {
-        TableError::Corrupt {
-            path: path.to_path_buf(),
-            offset,
-            what: what.into(),
-        }
+        TableError::Corrupt { path: path.to_path_buf(), offset, what: what.into() }
     }
 
     pub(crate) fn newer(path: &Path, what: impl Into<Cow<'static, str>>) -> Self {
-        TableError::NewerVersion {
-            path: path.to_path_buf(),
-            what: what.into(),
-        }
+        TableError::NewerVersion { path: path.to_path_buf(), what: what.into() }
     }
 
     pub(crate) fn invalid(path: &Path, what: impl Into<Cow<'static, str>>) -> Self {
-        TableError::Invalid {
-            path: path.to_path_buf(),
-            what: what.into(),
-        }
+        TableError::Invalid { path: path.to_path_buf(), what: what.into() }
     }
 }
 

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use ringwood_ring::{Buf, Completion, IoError, IoErrorKind, Lane, LanePool, Op};
+use ringwood_ring::{ArenaFull, Buf, Completion, IoError, IoErrorKind, Lane, LanePool, Op};
 
 use crate::block::codec::Decompressor;
 use crate::cache::{BlockRef, Claim, Fill, Hint, Waiter};
@@ -183,27 +183,31 @@ impl BlockFetch {
 
     /// Claims want `i`, and pushes its read if that is ours to do.
     fn start(&mut self, i: usize, lane: &mut dyn Lane) -> std::result::Result<(), IoError> {
-        let Want { table, block, hint, .. } = &self.wants[i];
-        let claim = match table.claim(*block, *hint) {
+        let claim = match self.claim(i) {
+            // Our own reads may hold what is missing.
             Err(_) if lane.in_flight() > 0 => {
-                // Our own reads may hold what is missing.
                 self.reap_all(lane)?;
-                let Want { table, block, hint, .. } = &self.wants[i];
-                table.claim(*block, *hint)
+                self.claim(i)
             }
             claim => claim,
         };
+        // A block is read even if it is larger than the arena: into memory of its own.
+        let claim = claim.or_else(|full| {
+            let any = self.wants[i].table.arena().alloc_any(full.bytes)?;
+            Ok(Claim::Fill(Fill::uncached(any)))
+        });
         self.wants[i].state = match claim {
             Ok(Claim::Hit(block)) => State::Ready(block),
             Ok(Claim::Wait(waiter)) => State::Waiting(waiter),
             Ok(Claim::Fill(fill)) => return self.push(i, fill, lane),
-            Err(full) => {
-                let path = self.wants[i].table.path();
-                let error = IoError::new("read", path, IoErrorKind::Memory, full.to_string());
-                State::Failed(error.into())
-            }
+            Err(error) => State::Failed(TableError::Io(error)),
         };
         Ok(())
+    }
+
+    fn claim(&self, i: usize) -> std::result::Result<Claim, ArenaFull> {
+        let Want { table, block, hint, .. } = &self.wants[i];
+        table.claim(*block, *hint)
     }
 
     fn push(&mut self, i: usize, mut fill: Fill, lane: &mut dyn Lane) -> std::result::Result<(), IoError> {

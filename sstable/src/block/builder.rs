@@ -57,12 +57,7 @@ impl Batch {
     pub(crate) fn entry(&self, i: usize) -> Entry<'_> {
         let item = &self.items[i];
         let (key, rest) = self.bytes[item.at..].split_at(item.key_len);
-        Entry {
-            key,
-            seq: item.seq,
-            kind: item.kind,
-            value: &rest[..item.value_len],
-        }
+        Entry { key, seq: item.seq, kind: item.kind, value: &rest[..item.value_len] }
     }
 
     /// Drops the first `n` entries.
@@ -130,10 +125,7 @@ impl Shape {
             self.rest_sum = if self.keys_equal {
                 self.count * rest_len(self.key_len, prefix_len)
             } else {
-                batch.items[..self.count]
-                    .iter()
-                    .map(|i| rest_len(i.key_len, prefix_len))
-                    .sum()
+                batch.items[..self.count].iter().map(|i| rest_len(i.key_len, prefix_len)).sum()
             };
         }
         self.count += 1;
@@ -150,9 +142,7 @@ impl Shape {
 
     /// The shape of the first `count` entries of `batch`, at least one.
     pub(crate) fn of(batch: &Batch, count: usize) -> Self {
-        (1..count).fold(Shape::one(&batch.entry(0)), |shape, i| {
-            shape.with(batch, &batch.entry(i))
-        })
+        (1..count).fold(Shape::one(&batch.entry(0)), |shape, i| shape.with(batch, &batch.entry(i)))
     }
 
     fn len_width(&self) -> usize {

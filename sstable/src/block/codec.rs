@@ -71,10 +71,7 @@ impl Compressor {
             self.zstd = zstd::bulk::Compressor::new(ZSTD_LEVEL).ok();
         }
         out.resize(start + zstd::zstd_safe::compress_bound(plain.len()), 0);
-        self.zstd
-            .as_mut()?
-            .compress_to_buffer(plain, &mut out[start..])
-            .ok()
+        self.zstd.as_mut()?.compress_to_buffer(plain, &mut out[start..]).ok()
     }
 
     #[cfg(not(feature = "zstd"))]
@@ -136,8 +133,6 @@ impl Decompressor {
     #[cfg(not(feature = "zstd"))]
     #[allow(clippy::unused_self, reason = "the same call with and without the feature")]
     fn zstd(&mut self, _packed: &[u8], _out: &mut [u8]) -> Result<Option<usize>, Fault> {
-        Err(Fault::Newer(
-            "zstd, which this build was made without (feature `zstd`)".into(),
-        ))
+        Err(Fault::Newer("zstd, which this build was made without (feature `zstd`)".into()))
     }
 }

@@ -24,8 +24,7 @@ impl BlockCursor {
     /// Enters a block; the position is then set by [`go`](Self::go).
     pub(crate) fn enter(&mut self, bytes: &[u8], layout: Layout) {
         self.key.clear();
-        self.key
-            .extend_from_slice(BlockView::new(bytes, layout).prefix());
+        self.key.extend_from_slice(BlockView::new(bytes, layout).prefix());
         self.layout = Some(layout);
         self.index = usize::MAX;
     }
@@ -65,8 +64,19 @@ impl BlockCursor {
 
     /// Index of the first entry at or after (`key`, `seq`) of the block in `bytes`; [`len`](Self::len) if there is none.
     pub(crate) fn find(&self, bytes: &[u8], key: &[u8], seq: u64) -> usize {
-        self.layout
-            .map_or(0, |layout| BlockView::new(bytes, layout).seek(key, seq))
+        self.layout.map_or(0, |layout| BlockView::new(bytes, layout).seek(key, seq))
+    }
+
+    /// Whether entry `i` of the block in `bytes` is exactly (`key`, `seq`).
+    pub(crate) fn is_at(&self, bytes: &[u8], i: usize, key: &[u8], seq: u64) -> bool {
+        self.layout.filter(|l| i < l.count as usize).is_some_and(|layout| {
+            let view = BlockView::new(bytes, layout);
+            view.seq(i) == seq && view.key_is(i, key)
+        })
+    }
+
+    pub(crate) fn value_range(&self) -> Range<usize> {
+        self.value.clone()
     }
 
     pub(crate) fn key(&self) -> &[u8] {

@@ -53,14 +53,7 @@ impl Packer {
         let pages_target = (page_ceil(block_bytes.clamp(1, PLAIN_MAX))) / PAGE;
         let squeeze =
             (compression != Compression::None).then(|| Squeeze::new(compression, pages_target * PAGE));
-        Self {
-            pages_target,
-            batch: Batch::default(),
-            shape: None,
-            pages: 0,
-            squeeze,
-            block: Vec::new(),
-        }
+        Self { pages_target, batch: Batch::default(), shape: None, pages: 0, squeeze, block: Vec::new() }
     }
 
     /// Adds an entry; emits the blocks that it completes.
@@ -159,12 +152,7 @@ impl Packer {
         }
         seal::pad(&mut self.block);
         frame_bytes = frame_bytes.max(self.block.len());
-        emit(Packed {
-            bytes: &mut self.block,
-            frame_bytes,
-            first: place(entry),
-            last: place(entry),
-        });
+        emit(Packed { bytes: &mut self.block, frame_bytes, first: place(entry), last: place(entry) });
         // One large value must not hold its memory for the rest of the table.
         self.block.shrink_to(2 * PLAIN_MAX);
         if let Some(squeeze) = &mut self.squeeze {

@@ -74,10 +74,7 @@ pub(crate) fn unpack(
     out: &mut [u8],
 ) -> Result<(), Fault> {
     let packed = LE::read_u32(&stored[HEADER..]) as usize;
-    let Some(packed) = stored
-        .get(PACKED_HEADER..)
-        .and_then(|body| body.get(..packed))
-    else {
+    let Some(packed) = stored.get(PACKED_HEADER..).and_then(|body| body.get(..packed)) else {
         return Err(Fault::corrupt("a packed block longer than its pages"));
     };
     let (header, body) = out.split_at_mut(HEADER);

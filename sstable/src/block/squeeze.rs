@@ -85,19 +85,13 @@ impl Squeeze {
             let plain = plain_fit(batch, bytes);
             let (shape, used) = match (packed, plain) {
                 (Some((shape, len)), plain) if plain.is_none_or(|p| p.count < shape.count) => {
-                    chosen = Some(Choice {
-                        shape,
-                        is_packed: true,
-                    });
+                    chosen = Some(Choice { shape, is_packed: true });
                     (shape, len)
                 }
                 (_, Some(shape)) => {
                     // Tried, and no better than plain: neither are the next ones, likely.
                     self.skip = if is_tried { SKIP } else { self.skip };
-                    chosen = Some(Choice {
-                        shape,
-                        is_packed: false,
-                    });
+                    chosen = Some(Choice { shape, is_packed: false });
                     (shape, shape.block_len())
                 }
                 (_, None) => continue,

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::Layout;
 use super::format::{HEADER, head_of};
+use crate::cache::BlockRef;
 use crate::entry::{KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX};
 use crate::error::Fault;
 
@@ -40,6 +41,16 @@ impl<'a> BlockView<'a> {
         Ok(Self::new(bytes, layout))
     }
 
+    /// A view of a block from the cache. O(1).
+    ///
+    /// # Panics
+    /// If the block is not one that [`BlockFetch`](crate::BlockFetch) read and checked.
+    #[inline]
+    #[must_use]
+    pub fn of(block: &'a BlockRef) -> Self {
+        Self::parse(block).expect("a block in the cache was validated when it was read")
+    }
+
     /// A view with a layout that was parsed from these bytes before.
     pub(crate) fn new(bytes: &'a [u8], layout: Layout) -> Self {
         Self { bytes, layout }
@@ -50,6 +61,15 @@ impl<'a> BlockView<'a> {
     #[allow(clippy::len_without_is_empty, reason = "a block has at least one entry")]
     pub fn len(&self) -> usize {
         self.layout.count as usize
+    }
+
+    /// Bytes of the block: header, columns and data.
+    pub(crate) fn block_len(&self) -> usize {
+        self.layout.block_len()
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// What all keys of the block start with.
@@ -99,11 +119,7 @@ impl<'a> BlockView<'a> {
             return None;
         }
         let (seq, kind) = self.tag(i);
-        Some(Found {
-            seq,
-            kind,
-            value: self.value_range(i),
-        })
+        Some(Found { seq, kind, value: self.value_range(i) })
     }
 
     /// Whether entry `i` has this key.
@@ -166,11 +182,7 @@ impl<'a> BlockView<'a> {
     pub(crate) fn tag(&self, i: usize) -> (u64, Kind) {
         let layout = &self.layout;
         let raw = self.tag_bits(i);
-        let kind = if layout.kind_bits == 0 {
-            layout.kind
-        } else {
-            raw as u8 & 15
-        };
+        let kind = if layout.kind_bits == 0 { layout.kind } else { raw as u8 & 15 };
         let seq = layout.seq_base.wrapping_add(raw >> layout.kind_bits);
         (seq, Kind::from_u8(kind).unwrap_or(Kind::Delete))
     }
@@ -194,10 +206,7 @@ impl<'a> BlockView<'a> {
     #[inline]
     fn head(&self, i: usize) -> u32 {
         let at = self.layout.heads_at as usize + 4 * i;
-        self.bytes
-            .get(at..)
-            .and_then(|b| b.first_chunk::<4>())
-            .map_or(0, |b| u32::from_le_bytes(*b))
+        self.bytes.get(at..).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_le_bytes(*b))
     }
 
     /// Length of key `i` after the prefix.
@@ -234,10 +243,7 @@ impl<'a> BlockView<'a> {
 
     #[inline]
     fn u16_at(&self, at: usize) -> usize {
-        self.bytes
-            .get(at..)
-            .and_then(|b| b.first_chunk::<2>())
-            .map_or(0, |b| u16::from_le_bytes(*b) as usize)
+        self.bytes.get(at..).and_then(|b| b.first_chunk::<2>()).map_or(0, |b| u16::from_le_bytes(*b) as usize)
     }
 
     fn slice(&self, at: usize, len: usize) -> &'a [u8] {
@@ -253,26 +259,18 @@ impl<'a> BlockView<'a> {
         let (mut base, mut len) = (0, heads.len());
         while len > 48 {
             let half = len / 2;
-            base += if u32::from_le_bytes(heads[base + half - 1]) < head {
-                half
-            } else {
-                0
-            };
+            base += if u32::from_le_bytes(heads[base + half - 1]) < head { half } else { 0 };
             len -= half;
         }
-        let below: u32 = heads[base..base + len]
-            .iter()
-            .map(|h| u32::from(u32::from_le_bytes(*h) < head))
-            .sum();
+        let below: u32 =
+            heads[base..base + len].iter().map(|h| u32::from(u32::from_le_bytes(*h) < head)).sum();
         base + below as usize
     }
 
     /// Compares key `i` with `suffix` (after the prefix), their heads being equal.
     fn cmp_tail(&self, i: usize, suffix: &[u8]) -> Ordering {
         let tail = suffix.get(4..).unwrap_or_default();
-        self.rest(i)
-            .cmp(tail)
-            .then_with(|| self.suffix_len(i).cmp(&suffix.len()))
+        self.rest(i).cmp(tail).then_with(|| self.suffix_len(i).cmp(&suffix.len()))
     }
 
     /// Checks the invariants of [`format`](super::format). O(entries): done once, after a read from disk.
@@ -282,9 +280,7 @@ impl<'a> BlockView<'a> {
     pub fn validate(&self) -> Result<(), Fault> {
         let layout = &self.layout;
         if layout.kind_bits == 0 && Kind::from_u8(layout.kind).is_none() {
-            return Err(Fault::Newer(
-                format!("an entry of the unknown kind {}", layout.kind).into(),
-            ));
+            return Err(Fault::Newer(format!("an entry of the unknown kind {}", layout.kind).into()));
         }
         let n = self.len();
         if !layout.fixed
@@ -311,9 +307,7 @@ impl<'a> BlockView<'a> {
             }
             if layout.kind_bits != 0 && Kind::from_u8(self.tag_bits(i) as u8 & 15).is_none() {
                 let kind = self.tag_bits(i) as u8 & 15;
-                return Err(Fault::Newer(
-                    format!("an entry of the unknown kind {kind}").into(),
-                ));
+                return Err(Fault::Newer(format!("an entry of the unknown kind {kind}").into()));
             }
             if self.seq(i) >= SEQ_MAX {
                 return Err(Fault::corrupt("an impossible sequence number"));

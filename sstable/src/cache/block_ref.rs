@@ -13,9 +13,8 @@ use super::frame::{Frame, Pin, unpin};
 /// It borrows from nothing: it may outlive the table, the cache and the thread it came from. Cloning is one atomic addition,
 /// dropping one subtraction. Do not keep many for long: a pinned frame cannot serve another block.
 pub struct BlockRef {
-    // The address and length are kept here as well as in the frame, since the frame's cache line is written by every reader.
-    bytes: NonNull<u8>,
-    len: usize,
+    // Kept here as well as in the frame, since the frame's cache line is written by every reader.
+    bytes: NonNull<[u8]>,
     frame: NonNull<Frame>,
 }
 
@@ -45,25 +44,24 @@ impl BlockRef {
                     wrapped();
                 }
                 // SAFETY: pinned just now; the new BlockRef owns that pin.
-                Some(unsafe { Self::adopt(frame) })
+                Some(unsafe { Self::adopt(NonNull::from(frame)) })
             }
         }
     }
 
     /// A block outside the cache: the buffer goes back to the arena with the last clone.
     pub(super) fn private(buf: Buf, len: usize) -> Self {
-        let frame = Frame::private(buf, len);
         // SAFETY: a private frame starts with one pin, and lives until the last is gone.
-        unsafe { Self::adopt(frame.as_ref()) }
+        unsafe { Self::adopt(Frame::private(buf, len)) }
     }
 
     /// # Safety
     /// The caller has a pin of `frame` and hands it over.
     #[inline]
-    pub(super) unsafe fn adopt(frame: &Frame) -> Self {
-        // SAFETY: pinned.
-        let (bytes, len) = unsafe { frame.bytes() };
-        Self { bytes, len, frame: NonNull::from(frame) }
+    pub(super) unsafe fn adopt(frame: NonNull<Frame>) -> Self {
+        // SAFETY: pinned, hence alive and readable.
+        let bytes = unsafe { frame.as_ref().bytes() };
+        Self { bytes, frame }
     }
 }
 
@@ -75,7 +73,7 @@ impl Deref for BlockRef {
         // SAFETY: the pin keeps the frame alive.
         unsafe { self.frame.as_ref() }.touch();
         // SAFETY: the pin keeps the bytes where they are, unchanged, in the arena's mapping.
-        unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+        unsafe { self.bytes.as_ref() }
     }
 }
 
@@ -90,7 +88,10 @@ impl Clone for BlockRef {
     fn clone(&self) -> Self {
         // SAFETY: our pin keeps the frame alive.
         unsafe { self.frame.as_ref() }.pin_again();
-        Self { ..*self }
+        Self {
+            bytes: self.bytes,
+            frame: self.frame,
+        }
     }
 }
 
@@ -104,6 +105,6 @@ impl Drop for BlockRef {
 
 impl fmt::Debug for BlockRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BlockRef({} bytes)", self.len)
+        write!(f, "BlockRef({} bytes)", self.bytes.len())
     }
 }

@@ -64,7 +64,10 @@ impl Class {
             (Queue::Small, true),
             (Queue::Scan, true),
         ];
-        order.into_iter().find(|&(q, wanted)| wanted && has(q)).map(|(q, _)| q)
+        order
+            .into_iter()
+            .find(|&(q, wanted)| wanted && has(q))
+            .map(|(q, _)| q)
     }
 }
 
@@ -74,7 +77,10 @@ impl Policy {
         let mut busy = [0; LISTS];
         let mut steps = 0;
         while let Some(queue) = self.classes[c].victim_queue(hint, &busy) {
-            let id = self.classes[c].list(queue).first().expect("a victim queue is not empty");
+            let id = self.classes[c]
+                .list(queue)
+                .first()
+                .expect("a victim queue is not empty");
             if steps < STEPS_MAX && self.spare(table, c, queue, id) {
                 steps += 1;
                 continue;

@@ -51,8 +51,26 @@ pub(super) const HITS_MODULUS: u32 = 1 << (64 - HITS_SHIFT);
 struct Content {
     /// The frame's memory. None while a fill has it, after a fill lost it, and while the slab has none.
     buf: Option<Buf>,
-    /// Bytes of the block, from the start of the buffer.
-    len: usize,
+    /// The block: a start of the buffer.
+    bytes: NonNull<[u8]>,
+}
+
+impl Content {
+    fn new(buf: Buf, len: usize) -> Self {
+        // A Buf is a handle: moving it does not move its bytes.
+        let bytes = NonNull::from(&buf.as_slice()[..len]);
+        Self {
+            buf: Some(buf),
+            bytes,
+        }
+    }
+
+    fn none(buf: Option<Buf>) -> Self {
+        Self {
+            buf,
+            bytes: NonNull::from(&[]),
+        }
+    }
 }
 
 /// See the module documentation. A cache line each, so that the pins of one block do not slow its neighbours.
@@ -86,18 +104,19 @@ pub(super) enum Pin {
 impl Frame {
     /// Frame number `id`, without memory, and the lock on it.
     pub(super) fn new(id: u32) -> (Self, Locked) {
-        (Self::with(LOCKED, None, 0), Locked { id })
+        (Self::with(LOCKED, Content::none(None)), Locked { id })
     }
 
     /// A frame outside the table, with one pin. The last unpin frees it.
     pub(super) fn private(buf: Buf, len: usize) -> NonNull<Self> {
-        NonNull::from(Box::leak(Box::new(Self::with(PIN | ORPHAN | PRIVATE, Some(buf), len))))
+        let frame = Self::with(PIN | ORPHAN | PRIVATE, Content::new(buf, len));
+        NonNull::from(Box::leak(Box::new(frame)))
     }
 
-    fn with(state: u64, buf: Option<Buf>, len: usize) -> Self {
+    fn with(state: u64, content: Content) -> Self {
         Self {
             state: AtomicU64::new(state),
-            content: Cell::new(Content { buf, len }),
+            content: Cell::new(content),
             keeper: Cell::new(None),
             shadow: Shadow::new(),
         }
@@ -137,7 +156,8 @@ impl Frame {
     #[cold]
     pub(super) fn unpin_stranger(&self, hit: bool) {
         // Not an orphan: the getter's table is alive. Relaxed: this pin has read nothing.
-        self.state.fetch_sub(if hit { PIN | HIT } else { PIN }, Ordering::Relaxed);
+        self.state
+            .fetch_sub(if hit { PIN | HIT } else { PIN }, Ordering::Relaxed);
     }
 
     /// Whether someone pins the frame, and whether it is locked, at this moment.
@@ -156,12 +176,9 @@ impl Frame {
     /// # Safety
     /// The caller holds a pin; the bytes are good while it does.
     #[inline]
-    pub(super) unsafe fn bytes(&self) -> (NonNull<u8>, usize) {
+    pub(super) unsafe fn bytes(&self) -> NonNull<[u8]> {
         // SAFETY: while a pin is held nobody writes the content (module documentation).
-        self.content.with(|content| unsafe {
-            let bytes: &[u8] = (*content).buf.as_ref().map_or(&[], Buf::as_slice);
-            (NonNull::from(&bytes[..(*content).len]).cast(), (*content).len)
-        })
+        self.content.with(|content| unsafe { (*content).bytes })
     }
 
     /// The bytes are being read (for the models).
@@ -214,8 +231,10 @@ impl Locked {
         let state = &table.frame(id).state;
         let now = state.load(Ordering::Relaxed);
         let free = now & (PINS | LOCKED) == 0;
-        let locked =
-            free && state.compare_exchange(now, now | LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let locked = free
+            && state
+                .compare_exchange(now, now | LOCKED, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok();
         locked.then_some(Self { id })
     }
 
@@ -226,7 +245,8 @@ impl Locked {
 
     /// Undoes [`try_lock`](Self::try_lock): the frame can be pinned again, with the content that it has.
     pub(super) fn unlock(self, table: &Table) {
-        table.frame(self.id).state.fetch_and(!LOCKED, Ordering::Release);
+        // Relaxed: nothing was written, and as a read-modify-write it continues the publication's release sequence.
+        table.frame(self.id).state.fetch_and(!LOCKED, Ordering::Relaxed);
     }
 
     /// Exchanges the frame's memory.
@@ -234,22 +254,22 @@ impl Locked {
         let frame = table.frame(self.id);
         frame.shadow.write();
         // SAFETY: the holder of LOCKED is the only one to touch the content (1 and 2 of the module documentation).
-        frame.content.with_mut(|content| unsafe {
-            (*content).len = 0;
-            std::mem::replace(&mut (*content).buf, buf)
-        })
+        frame
+            .content
+            .with_mut(|content| unsafe { std::mem::replace(&mut *content, Content::none(buf)) })
+            .buf
     }
 
     /// Puts the loaded block in, unlocks the frame and pins it for the caller.
     pub(super) fn publish(self, table: &Table, buf: Buf, len: usize) -> BlockRef {
-        let frame = table.frame(self.id);
+        let (frame, loaded) = (table.frame(self.id), Content::new(buf, len));
         frame.shadow.write();
         // SAFETY: as in `swap_buf`.
-        frame.content.with_mut(|content| unsafe { *content = Content { buf: Some(buf), len } });
+        frame.content.with_mut(|content| unsafe { *content = loaded });
         // One step from locked to pinned. Getters that pin for a moment may be adding to the word meanwhile.
         frame.state.fetch_add(PIN.wrapping_sub(LOCKED), Ordering::Release);
         // SAFETY: pinned by that addition, for the BlockRef.
-        unsafe { BlockRef::adopt(frame) }
+        unsafe { BlockRef::adopt(NonNull::from(frame)) }
     }
 }
 

@@ -137,7 +137,7 @@ impl BlockCache {
         StdArc::new(Self {
             frames,
             policy: Mutex::new(policy),
-            gates: std::array::from_fn(|_| Gate::with_stepper(gate_stepper.clone())),
+            gates: std::array::from_fn(move |_| Gate::with_stepper(gate_stepper.clone())),
             arena: StdArc::clone(arena),
             bytes_max: slabs_max * slab_bytes,
             fills: AtomicU64::new(0),

@@ -40,9 +40,16 @@ impl Policy {
             self.arena_pause = ARENA_PAUSE;
             return false;
         };
-        let s = self.spare.pop().map_or_else(|| self.make_slab(table), |s| s as usize);
+        let s = self
+            .spare
+            .pop()
+            .map_or_else(|| self.make_slab(table), |s| s as usize);
         let per_slab = self.classes[c].per_slab;
-        self.slabs[s] = Slab { class: Some(c), free: 0, lost: 0 };
+        self.slabs[s] = Slab {
+            class: Some(c),
+            free: 0,
+            lost: 0,
+        };
         self.slabs_used += 1;
         self.classes[c].slabs += 1;
         let bufs = run.carve(self.classes[c].frame_bytes);
@@ -59,7 +66,11 @@ impl Policy {
     fn make_slab(&mut self, table: &Table) -> usize {
         let s = self.slabs.len();
         self.metas.push_slab(table.make_slab(s as u32));
-        self.slabs.push(Slab { class: None, free: 0, lost: 0 });
+        self.slabs.push(Slab {
+            class: None,
+            free: 0,
+            lost: 0,
+        });
         s
     }
 
@@ -176,7 +187,11 @@ impl Policy {
             drop(lock.swap_buf(table, None));
             self.metas.at_mut(id).hold = Hold::Policy(lock);
         }
-        self.slabs[s] = Slab { class: None, free: 0, lost: 0 };
+        self.slabs[s] = Slab {
+            class: None,
+            free: 0,
+            lost: 0,
+        };
         self.classes[c].slabs -= 1;
         self.slabs_used -= 1;
         self.spare.push(s as u32);

@@ -21,10 +21,7 @@ pub(crate) struct FilterBuilder {
 
 impl Default for FilterBuilder {
     fn default() -> Self {
-        Self {
-            buckets: vec![Vec::new(); PARTS_MAX],
-            keys: 0,
-        }
+        Self { buckets: vec![Vec::new(); PARTS_MAX], keys: 0 }
     }
 }
 
@@ -47,11 +44,7 @@ impl FilterBuilder {
     /// Builds the filter and appends its bytes to `out`. Returns false, and leaves `out` alone, if it cannot be built (which
     /// does not happen but by a hash that collides on purpose): the table then has no filter.
     pub(crate) fn finish(mut self, out: &mut Vec<u8>) -> bool {
-        let parts = self
-            .keys
-            .div_ceil(PART_KEYS)
-            .next_power_of_two()
-            .clamp(1, PARTS_MAX);
+        let parts = self.keys.div_ceil(PART_KEYS).next_power_of_two().clamp(1, PARTS_MAX);
         let mut scratch = Scratch::default();
         let mut fingerprints = Vec::with_capacity(self.keys * 5 / 4);
         let mut fuses = Vec::with_capacity(parts);
@@ -61,10 +54,7 @@ impl FilterBuilder {
             for bucket in buckets {
                 keys.append(&mut std::mem::take(bucket));
             }
-            debug_assert!(
-                keys.iter()
-                    .all(|&k| super::part_of(k, shift(parts)) == fuses.len())
-            );
+            debug_assert!(keys.iter().all(|&k| super::part_of(k, shift(parts)) == fuses.len()));
             let Some(fuse) = scratch.build(&mut keys, &mut fingerprints) else {
                 return false;
             };
@@ -136,12 +126,7 @@ impl Scratch {
             }
         }
         self.alone.clear();
-        self.alone.extend(
-            (0u32..)
-                .zip(&self.places)
-                .filter(|(_, p)| p.count == 1)
-                .map(|(i, _)| i),
-        );
+        self.alone.extend((0u32..).zip(&self.places).filter(|(_, p)| p.count == 1).map(|(i, _)| i));
         self.order.clear();
         while let Some(at) = self.alone.pop() {
             let Place { hashes, count, which } = self.places[at as usize];

@@ -24,19 +24,10 @@ impl Fuse {
         let n = keys.max(1) as f64;
         let exponent = (n.ln() / 3.33_f64.ln() + 2.25).floor() as u32;
         let segment_len = (1u32 << exponent.min(18)).min(SEGMENT_LEN_MAX);
-        let factor = if keys <= 1 {
-            1.0
-        } else {
-            (0.875 + 0.25 * 1e6_f64.ln() / n.ln()).max(1.125)
-        };
+        let factor = if keys <= 1 { 1.0 } else { (0.875 + 0.25 * 1e6_f64.ln() / n.ln()).max(1.125) };
         let slots = (n * factor).round() as u64;
         let segments = slots.div_ceil(u64::from(segment_len)) as u32;
-        Self {
-            seed,
-            start,
-            segment_len,
-            segment_count: segments.saturating_sub(2).max(1),
-        }
+        Self { seed, start, segment_len, segment_count: segments.saturating_sub(2).max(1) }
     }
 
     /// Reads a description, and checks that its fingerprints lie among `fingerprints`.
@@ -51,15 +42,8 @@ impl Fuse {
             && fuse.segment_len <= SEGMENT_LEN_MAX
             && (1..=1 << 28).contains(&fuse.segment_count)
             && fuse.first_span() <= u64::from(u32::MAX) / 2
-            && fuse
-                .start
-                .checked_add(fuse.len())
-                .is_some_and(|end| end <= fingerprints as u64);
-        if is_sane {
-            Ok(fuse)
-        } else {
-            Err(Fault::corrupt("a filter part with impossible lengths"))
-        }
+            && fuse.start.checked_add(fuse.len()).is_some_and(|end| end <= fingerprints as u64);
+        if is_sane { Ok(fuse) } else { Err(Fault::corrupt("a filter part with impossible lengths")) }
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {

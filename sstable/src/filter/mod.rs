@@ -60,20 +60,14 @@ impl Filter {
             .chunks_exact(PART)
             .map(|d| Fuse::parse(d, fingerprints.len()))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
-            parts,
-            shift: shift(count),
-            fingerprints: fingerprints.into(),
-        })
+        Ok(Self { parts, shift: shift(count), fingerprints: fingerprints.into() })
     }
 
     /// Whether the table may have a key of this hash: true for all that it has, and for one in 256 that it has not.
     #[inline]
     pub(crate) fn may_contain(&self, hash: KeyHash) -> bool {
         let part = part_of(hash.0, self.shift);
-        self.parts
-            .get(part)
-            .is_none_or(|fuse| fuse.may_contain(hash.0, &self.fingerprints))
+        self.parts.get(part).is_none_or(|fuse| fuse.may_contain(hash.0, &self.fingerprints))
     }
 
     /// Bytes of memory that it holds.

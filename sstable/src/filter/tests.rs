@@ -16,10 +16,7 @@ fn build(keys: impl Iterator<Item = KeyHash>) -> Vec<u8> {
 fn no_key_is_missed_at_any_size() {
     for n in (0..200).chain([1000, 4095, 10_000]) {
         let filter = Filter::parse(&build(hashes(0..n))).unwrap();
-        assert!(
-            hashes(0..n).all(|h| filter.may_contain(h)),
-            "false negative among {n}"
-        );
+        assert!(hashes(0..n).all(|h| filter.may_contain(h)), "false negative among {n}");
     }
 }
 
@@ -31,20 +28,11 @@ fn under_one_percent_false_positives_at_under_ten_bits() {
         assert!(hashes(0..n).all(|h| filter.may_contain(h)));
         let probes = 200_000;
         let hits = hashes(n..n + probes).filter(|&h| filter.may_contain(h)).count();
-        let (rate, bits) = (
-            hits as f64 / probes as f64,
-            8.0 * filter.memory_bytes() as f64 / n as f64,
-        );
-        println!(
-            "{n} keys: {bits:.2} bits a key, {:.3} % false positives",
-            100.0 * rate
-        );
+        let (rate, bits) = (hits as f64 / probes as f64, 8.0 * filter.memory_bytes() as f64 / n as f64);
+        println!("{n} keys: {bits:.2} bits a key, {:.3} % false positives", 100.0 * rate);
         assert!(rate < 0.006, "{rate} of {n}");
         assert!(bits < 10.0, "{bits} bits of {n}");
-        assert_eq!(
-            filter.parts.len(),
-            (n as usize).div_ceil(PART_KEYS).next_power_of_two()
-        );
+        assert_eq!(filter.parts.len(), (n as usize).div_ceil(PART_KEYS).next_power_of_two());
     }
 }
 

@@ -82,11 +82,7 @@ impl Footer {
         LE::write_u64(&mut page[32..], self.data_bytes);
         LE::write_u64(&mut page[40..], self.file_bytes);
         LE::write_u32(&mut page[48..], self.sections.len() as u32);
-        for (section, at) in self
-            .sections
-            .iter()
-            .zip(page[SECTIONS_AT..CRC_AT].chunks_exact_mut(SECTION))
-        {
+        for (section, at) in self.sections.iter().zip(page[SECTIONS_AT..CRC_AT].chunks_exact_mut(SECTION)) {
             LE::write_u32(at, section.kind);
             LE::write_u32(&mut at[4..], section.crc);
             LE::write_u64(&mut at[8..], section.offset);
@@ -114,16 +110,10 @@ impl Footer {
         }
         let version = LE::read_u32(&page[8..]);
         if version > VERSION {
-            return Err(TableError::newer(
-                path,
-                format!("format version {version}, and this is {VERSION}"),
-            ));
+            return Err(TableError::newer(path, format!("format version {version}, and this is {VERSION}")));
         }
         if LE::read_u32(&page[12..]) != 0 {
-            return Err(TableError::newer(
-                path,
-                "a format feature that this version does not know",
-            ));
+            return Err(TableError::newer(path, "a format feature that this version does not know"));
         }
         let count = LE::read_u32(&page[48..]) as usize;
         if version == 0 || count > (CRC_AT - SECTIONS_AT) / SECTION {
@@ -159,28 +149,18 @@ impl Footer {
             return Err(TableError::corrupt(path, at, what));
         }
         if self.file_bytes != file_bytes {
-            let what = format!(
-                "the file has {file_bytes} bytes, and {} were written",
-                self.file_bytes
-            );
+            let what = format!("the file has {file_bytes} bytes, and {} were written", self.file_bytes);
             return Err(TableError::corrupt(path, at, what));
         }
         let is_data_sane = self.data_bytes <= at && self.data_bytes.is_multiple_of(PAGE as u64);
-        let are_inside = self.sections.iter().all(|s| {
-            s.offset >= self.data_bytes && s.offset.checked_add(s.len).is_some_and(|end| end <= at)
-        });
+        let are_inside = self
+            .sections
+            .iter()
+            .all(|s| s.offset >= self.data_bytes && s.offset.checked_add(s.len).is_some_and(|end| end <= at));
         if !is_data_sane || !are_inside {
-            return Err(TableError::corrupt(
-                path,
-                at,
-                "the footer's sections do not fit the file",
-            ));
+            return Err(TableError::corrupt(path, at, "the footer's sections do not fit the file"));
         }
-        let known = [
-            SectionKind::Index,
-            SectionKind::Filter,
-            SectionKind::Properties,
-        ];
+        let known = [SectionKind::Index, SectionKind::Filter, SectionKind::Properties];
         let unknown = self
             .sections
             .iter()

@@ -91,9 +91,8 @@ impl Properties {
             bytes = rest;
             this.set(tag, value)?;
         }
-        let has_sane_keys = [&this.smallest_key, &this.largest_key]
-            .iter()
-            .all(|k| (1..=KEY_BYTES_MAX).contains(&k.len()));
+        let has_sane_keys =
+            [&this.smallest_key, &this.largest_key].iter().all(|k| (1..=KEY_BYTES_MAX).contains(&k.len()));
         if !has_sane_keys || this.smallest_key > this.largest_key || this.entries == 0 {
             return Err(Fault::corrupt("properties with impossible bounds"));
         }
@@ -125,9 +124,7 @@ impl Properties {
             LARGEST_KEY => self.largest_key = value.to_vec(),
             CREATOR => self.creator = String::from_utf8_lossy(value).into_owned(),
             _ if tag & CRITICAL != 0 => {
-                return Err(Fault::Newer(
-                    format!("the unknown property {}", tag & !CRITICAL).into(),
-                ));
+                return Err(Fault::Newer(format!("the unknown property {}", tag & !CRITICAL).into()));
             }
             _ => {}
         }

@@ -14,18 +14,8 @@ fn footer() -> Footer {
         data_bytes: 8192,
         file_bytes: 16384,
         sections: vec![
-            Section {
-                kind: SectionKind::Index as u32,
-                crc: 1,
-                offset: 8192,
-                len: 100,
-            },
-            Section {
-                kind: SectionKind::Properties as u32,
-                crc: 2,
-                offset: 8292,
-                len: 30,
-            },
+            Section { kind: SectionKind::Index as u32, crc: 1, offset: 8192, len: 100 },
+            Section { kind: SectionKind::Properties as u32, crc: 2, offset: 8292, len: 30 },
         ],
     }
 }
@@ -54,10 +44,7 @@ fn every_flipped_bit_is_seen() {
     for bit in 0..page.len() * 8 {
         let mut bad = page.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
-        assert!(
-            matches!(parse(&bad), Err(TableError::Corrupt { .. })),
-            "bit {bit}"
-        );
+        assert!(matches!(parse(&bad), Err(TableError::Corrupt { .. })), "bit {bit}");
     }
 }
 
@@ -85,15 +72,9 @@ fn foreign_and_swapped_files_are_told() {
     says(&[0; FOOTER], "no Ringwood table");
     says(&[0; 100], "cut short");
     says(&forged(|p| LE::write_u64(&mut p[16..], 8)), "it is table 8");
-    says(
-        &forged(|p| LE::write_u64(&mut p[40..], 20480)),
-        "20480 were written",
-    );
+    says(&forged(|p| LE::write_u64(&mut p[40..], 20480)), "20480 were written");
     says(&forged(|p| LE::write_u64(&mut p[32..], 1 << 60)), "do not fit");
-    says(
-        &forged(|p| LE::write_u64(&mut p[SECTIONS_AT + 16..], u64::MAX)),
-        "do not fit",
-    );
+    says(&forged(|p| LE::write_u64(&mut p[SECTIONS_AT + 16..], u64::MAX)), "do not fit");
     says(&forged(|p| LE::write_u32(&mut p[48..], 500)), "impossible");
 }
 

@@ -89,10 +89,8 @@ impl Index {
         if u16s(frames).any(|f| f == 0) {
             return Err(Fault::corrupt("an index with impossible frame lengths"));
         }
-        let splits: Box<[(u32, u64)]> = splits
-            .chunks_exact(SPLIT)
-            .map(|s| (LE::read_u32(s), LE::read_u64(&s[4..])))
-            .collect();
+        let splits: Box<[(u32, u64)]> =
+            splits.chunks_exact(SPLIT).map(|s| (LE::read_u32(s), LE::read_u64(&s[4..]))).collect();
         let mut index = Self {
             starts: starts.into(),
             frames: u16s(frames).collect(),
@@ -142,8 +140,7 @@ impl Index {
         for i in 1..self.heads.len() {
             let order = self.heads[i - 1].cmp(&self.heads[i]).then_with(|| {
                 let keys = self.rest(i - 1).cmp(self.rest(i));
-                keys.then(self.lens[i - 1].cmp(&self.lens[i]))
-                    .then(self.seq(i).cmp(&self.seq(i - 1)))
+                keys.then(self.lens[i - 1].cmp(&self.lens[i])).then(self.seq(i).cmp(&self.seq(i - 1)))
             });
             if order != Ordering::Less {
                 return Err(Fault::corrupt("an index out of order"));
@@ -165,10 +162,7 @@ impl Index {
     /// Where a block lies in the file. The block exists.
     pub(crate) fn extent(&self, block: u32) -> Extent {
         let (start, end) = (self.starts[block as usize], self.starts[block as usize + 1]);
-        Extent {
-            offset: u64::from(start) * PAGE as u64,
-            bytes: (end - start) as usize * PAGE,
-        }
+        Extent { offset: u64::from(start) * PAGE as u64, bytes: (end - start) as usize * PAGE }
     }
 
     /// Bytes of memory that a block's plain form takes, whole pages, at least those it has on disk.
@@ -228,8 +222,7 @@ impl Index {
     /// Compares separator `i` with a target, their heads being equal.
     fn cmp_tied(&self, i: usize, suffix: &[u8], seq: u64) -> Ordering {
         let rest = self.rest(i).cmp(suffix.get(8..).unwrap_or_default());
-        rest.then_with(|| (self.lens[i] as usize).cmp(&suffix.len()))
-            .then_with(|| seq.cmp(&self.seq(i)))
+        rest.then_with(|| (self.lens[i] as usize).cmp(&suffix.len())).then_with(|| seq.cmp(&self.seq(i)))
     }
 
     fn rest(&self, i: usize) -> &[u8] {
@@ -241,9 +234,7 @@ impl Index {
 
     /// The newest sequence number that belongs to the right of separator `i`.
     fn seq(&self, i: usize) -> u64 {
-        self.splits
-            .binary_search_by_key(&(i as u32), |s| s.0)
-            .map_or(SEQ_MAX, |at| self.splits[at].1)
+        self.splits.binary_search_by_key(&(i as u32), |s| s.0).map_or(SEQ_MAX, |at| self.splits[at].1)
     }
 
     /// Bytes of memory that it holds.
@@ -275,10 +266,8 @@ struct Columns<'a>(&'a [u8]);
 
 impl<'a> Columns<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], Fault> {
-        let (column, rest) = self
-            .0
-            .split_at_checked(len)
-            .ok_or(Fault::corrupt("an index shorter than its columns"))?;
+        let (column, rest) =
+            self.0.split_at_checked(len).ok_or(Fault::corrupt("an index shorter than its columns"))?;
         self.0 = rest;
         Ok(column)
     }

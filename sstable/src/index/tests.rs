@@ -21,27 +21,18 @@ fn build(blocks: &Blocks) -> Index {
 fn blocks(mut entries: Vec<(Vec<u8>, u64)>, per: usize) -> Blocks {
     entries.sort_by(|a, b| crate::entry_cmp(&a.0, a.1, &b.0, b.1));
     entries.dedup();
-    entries
-        .chunks(per)
-        .map(|c| (c[0].clone(), c[c.len() - 1].clone()))
-        .collect()
+    entries.chunks(per).map(|c| (c[0].clone(), c[c.len() - 1].clone())).collect()
 }
 
 fn check(blocks: &Blocks, index: &Index, key: &[u8], seq: u64) {
     let at = index.block_for(key, seq) as usize;
     let before = |e: &(Vec<u8>, u64)| crate::entry_cmp(&e.0, e.1, key, seq) == Ordering::Less;
     // The first block that does not end before the target holds the first entry at or after it.
-    let want = blocks
-        .iter()
-        .position(|(_, last)| !before(last))
-        .unwrap_or(blocks.len() - 1);
+    let want = blocks.iter().position(|(_, last)| !before(last)).unwrap_or(blocks.len() - 1);
     if at != want {
         // Only in the gap between two blocks, and only if the right one starts with another key.
         assert_eq!(at + 1, want, "{key:?} {seq}");
-        assert!(
-            !before(&blocks[want].0) && blocks[want].0.0 != key,
-            "{key:?} {seq} would be missed"
-        );
+        assert!(!before(&blocks[want].0) && blocks[want].0.0 != key, "{key:?} {seq} would be missed");
     }
 }
 
@@ -62,10 +53,7 @@ fn versions_of_one_key_are_parted_exactly() {
     let index = build(&blocks);
     for seq in 0..230 {
         let at = index.block_for(b"key", seq) as usize;
-        let want = blocks
-            .iter()
-            .position(|(_, last)| last.1 <= seq)
-            .unwrap_or(blocks.len() - 1);
+        let want = blocks.iter().position(|(_, last)| last.1 <= seq).unwrap_or(blocks.len() - 1);
         assert_eq!(at, want, "seq {seq}");
     }
 }

@@ -10,7 +10,7 @@ mod verify;
 use std::path::Path;
 use std::sync::Arc;
 
-use ringwood_ring::{ArenaFull, Disk, File, Lane};
+use ringwood_ring::{Arena, ArenaFull, Disk, File, Lane};
 
 pub use verify::Verified;
 
@@ -18,7 +18,7 @@ use crate::block::codec::Decompressor;
 use crate::block::{BlockView, Compression, Layout, seal};
 use crate::cache::{BlockCache, BlockRef, Claim, Hint, Residency};
 use crate::checksum::Checksum;
-use crate::error::{Fault, Result, TableError};
+use crate::error::{Fault, Result};
 use crate::filter::Filter;
 use crate::footer::Properties;
 use crate::hash::KeyHash;
@@ -42,6 +42,7 @@ pub struct Table {
     residency: Residency,
     file: File,
     checksum: Checksum,
+    arena: Arc<Arena>,
     id: u64,
     file_bytes: u64,
     data_bytes: u64,
@@ -98,16 +99,6 @@ impl Table {
         self.index.extent(block)
     }
 
-    /// A key that no key of the blocks behind `block` is below, and that no key of the blocks up to it is above: what a compaction
-    /// orders its reads by. No I/O.
-    ///
-    /// # Panics
-    /// If there is no block behind it.
-    #[must_use]
-    pub fn separator(&self, block: u32) -> Vec<u8> {
-        self.index.separator(block as usize)
-    }
-
     /// Cuts a range of blocks into reads of at most `bytes_max` bytes each (more only for a single larger block): what a compaction
     /// submits, for a [`RawRun`](crate::RawRun) each.
     ///
@@ -145,6 +136,11 @@ impl Table {
     /// Claims a block of the cache, to be read if it is not there.
     pub(crate) fn claim(&self, block: u32, hint: Hint) -> std::result::Result<Claim, ArenaFull> {
         self.residency.claim(block, self.index.frame_bytes(block), hint)
+    }
+
+    /// Where memory comes from for blocks that the cache has no room for.
+    pub(crate) fn arena(&self) -> &Arc<Arena> {
+        &self.arena
     }
 
     /// Checks the bytes of a block as they were read from its [`extent`](Self::extent), and makes a view of them: of `raw` itself, or

@@ -66,6 +66,7 @@ pub(super) fn open(
         index,
         filter,
         checksum: footer.checksum(),
+        arena: Arc::clone(disk.arena()),
         file,
         id,
         file_bytes,
