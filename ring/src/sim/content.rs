@@ -92,8 +92,8 @@ pub(super) struct Content {
     pub(super) pages: Vec<Slot>,
     pub(super) size: u64,
     pub(super) durable_size: u64,
-    /// Sizes since the last sync, the current one last. Empty if it did not change.
-    pub(super) sizes: Vec<u64>,
+    /// Sizes since the last sync with the operations that made them, the current one last. Empty if it did not change.
+    pub(super) sizes: Vec<(u64, u64)>,
     pub(super) dirty: BTreeMap<u64, History>,
 }
 
@@ -169,20 +169,20 @@ impl Content {
             let mask = ((1u32 << end) - (1u32 << start)) as u8;
             self.put(op, first + i as u64, page, mask);
         }
-        self.grow(offset + to as u64);
+        self.grow(op, offset + to as u64);
     }
 
-    pub(super) fn grow(&mut self, size: u64) {
+    pub(super) fn grow(&mut self, op: u64, size: u64) {
         if size > self.size {
             self.size = size;
-            self.sizes.push(size);
+            self.sizes.push((op, size));
         }
     }
 
     /// Cuts or extends the file.
     pub(super) fn set_size(&mut self, op: u64, size: u64) {
         if size >= self.size {
-            return self.grow(size);
+            return self.grow(op, size);
         }
         let whole = size.div_ceil(PAGE as u64);
         for index in whole..self.pages.len() as u64 {
@@ -198,7 +198,7 @@ impl Content {
             self.put(op, whole - 1, &slot(&page), 0xff);
         }
         self.size = size;
-        self.sizes.push(size);
+        self.sizes.push((op, size));
     }
 
     /// A sync: every version whose operation `covered` accepts becomes durable, and the size. With `rest`, all others too.
@@ -221,7 +221,7 @@ impl Content {
             self.dirty.remove(&index);
         }
         self.durable_size = self.durable_size.max(end.min(self.size));
-        self.sizes.retain(|&s| s >= end);
+        self.sizes.retain(|(_, s)| *s >= end);
     }
 
     /// A sync that fails, of the pages from `first` to before `end`. Some of them may have reached the disk all the same.

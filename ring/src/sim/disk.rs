@@ -257,8 +257,9 @@ impl State {
         if self.size_allowed(inode, len) < len {
             return Err(libc::ENOSPC);
         }
+        let op = self.new_op();
         if let Some(content) = self.content_mut(inode) {
-            content.grow(len);
+            content.grow(op, len);
         }
         Ok(())
     }

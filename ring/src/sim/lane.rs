@@ -68,6 +68,13 @@ impl SimLane {
         Err(IoError::new("submit to", self.path(), IoErrorKind::Failed, hint))
     }
 
+    /// The first use of an unbound lane binds it.
+    fn bind(&mut self) {
+        if self.thread.is_none() && self.spec.owner == Owner::Thread {
+            self.thread = Some(std::thread::current().id());
+        }
+    }
+
     /// One call into the kernel: what is queued goes along.
     fn hand_over(&mut self, state: &mut State, waits: bool) {
         if self.queued.is_empty() && !waits {
@@ -104,6 +111,7 @@ impl Lane for SimLane {
         if self.room() == 0 {
             return Err(op);
         }
+        self.bind();
         self.queued.push((token, op, false));
         Ok(())
     }
@@ -121,6 +129,7 @@ impl Lane for SimLane {
         for (_, op) in ops.iter() {
             op.assert_aligned();
         }
+        self.bind();
         let last = ops.len().saturating_sub(1);
         let chain = ops.drain(..).enumerate();
         self.queued
@@ -168,7 +177,7 @@ impl Lane for SimLane {
             return Err(dead("submit to", self.path()));
         }
         let runnable = state.flight.runnable() as u64;
-        if runnable > 0 && state.rng.one_in(2) {
+        if runnable > 0 && state.rng.one_in(4) {
             for _ in 0..state.rng.below(runnable + 1) {
                 state.step();
             }

@@ -40,14 +40,18 @@ enum Mode {
 pub(super) enum Mood {
     Nothing,
     Everything,
+    /// All before an operation survives, on the whole disk: the power failed earlier than it did.
+    Until(u64),
     Mixed,
 }
 
 impl Mood {
-    pub(super) fn draw(rng: &mut Rng) -> Self {
+    /// `oldest` and `newest` are the first and the last operation that is not durable.
+    pub(super) fn draw(rng: &mut Rng, oldest: u64, newest: u64) -> Self {
         match rng.below(10) {
             0 => Self::Nothing,
             1 => Self::Everything,
+            2 => Self::Until(rng.between(oldest, newest)),
             _ => Self::Mixed,
         }
     }
@@ -58,6 +62,7 @@ impl Mode {
         match mood {
             Mood::Nothing => return Self::Nothing,
             Mood::Everything => return Self::Everything,
+            Mood::Until(cut) => return Self::Before(cut),
             Mood::Mixed => {}
         }
         let ops = || {
@@ -138,10 +143,14 @@ impl Mode {
             _ if sizes.is_empty() => content.durable_size,
             Self::Nothing => content.durable_size,
             Self::Everything => content.size,
+            Self::Before(cut) => {
+                let before = sizes.iter().rfind(|(op, _)| *op < cut);
+                before.map_or(content.durable_size, |(_, size)| *size)
+            }
             _ if rng.one_in(2) => content.size,
             _ => match rng.index(sizes.len() + 1) {
                 0 => content.durable_size,
-                n => sizes[n - 1],
+                n => sizes[n - 1].1,
             },
         }
     }
@@ -165,6 +174,12 @@ impl Garbage<'_> {
 }
 
 impl Content {
+    /// The first operation that a power loss could undo.
+    pub(super) fn oldest_undurable(&self) -> Option<u64> {
+        let pages = self.dirty.values().flat_map(|h| &h.versions).map(|v| v.op);
+        pages.chain(self.sizes.iter().map(|(op, _)| *op)).min()
+    }
+
     /// Replaces the content by one that a power loss may leave; it is durable then.
     pub(super) fn lose_power(&mut self, rng: &mut Rng, mood: Mood, garbage: Option<&Garbage<'_>>) {
         if self.is_durable() {

@@ -113,15 +113,13 @@ impl SimDisk {
     /// An empty disk with the root directory `/`. Relative paths start there too.
     #[must_use]
     pub fn new(seed: u64, config: SimConfig, arena: Arc<Arena>) -> Arc<Self> {
-        let counters: Arc<Counters> = Arc::default();
-        let state = State::new(seed, config, Arc::clone(&counters));
-        Self::with(arena, counters, state)
+        Self::with(State::new(seed, config, arena))
     }
 
-    fn with(arena: Arc<Arena>, counters: Arc<Counters>, state: State) -> Arc<Self> {
+    fn with(state: State) -> Arc<Self> {
         let shared = Arc::new(Shared {
-            arena,
-            counters,
+            arena: Arc::clone(&state.arena),
+            counters: Arc::clone(&state.counters),
             state: Mutex::new(state),
         });
         Arc::new(Self { shared })

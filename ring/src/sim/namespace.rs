@@ -53,6 +53,13 @@ impl FileNode {
 
 type Place = (Inode, OsString);
 
+/// A change that no sync has made durable, and the operation that made it.
+#[derive(Debug, Clone)]
+struct Pending {
+    op: u64,
+    change: Change,
+}
+
 #[derive(Debug, Clone)]
 enum Change {
     Link { at: Place, inode: Inode },
@@ -85,6 +92,8 @@ impl Change {
 enum Fate {
     /// The first so many survive, as in a journal.
     First(u64),
+    /// Those before an operation.
+    Until(u64),
     /// Each by a coin.
     Each { keep_of_8: u64 },
 }
@@ -94,7 +103,9 @@ enum Fate {
 pub(super) struct Namespace {
     pub(super) dirs: BTreeMap<Inode, Dir>,
     pub(super) files: BTreeMap<Inode, FileNode>,
-    pending: Vec<Change>,
+    pending: Vec<Pending>,
+    /// The operation that makes changes now.
+    pub(super) op: u64,
     /// Files that lost their last name: gone once nothing else holds them.
     orphans: Vec<Inode>,
     next_inode: Inode,
@@ -122,6 +133,7 @@ impl Namespace {
             dirs: BTreeMap::from([(ROOT, Dir::default())]),
             files: BTreeMap::new(),
             pending: Vec::new(),
+            op: 0,
             orphans: Vec::new(),
             next_inode: ROOT + 1,
         }
@@ -144,6 +156,7 @@ impl Namespace {
                 .map(|(&inode, node)| (inode, fork(node)))
                 .collect(),
             pending: self.pending.clone(),
+            op: self.op,
             orphans: self.orphans.clone(),
             next_inode: self.next_inode,
         }
@@ -187,6 +200,16 @@ impl Namespace {
         &mut self.dirs.entry(dir).or_default().entries
     }
 
+    fn note(&mut self, change: Change) {
+        let op = self.op;
+        self.pending.push(Pending { op, change });
+    }
+
+    /// The first operation whose change of a name a power loss could undo.
+    pub(super) fn oldest_undurable(&self) -> Option<u64> {
+        self.pending.iter().map(|p| p.op).min()
+    }
+
     fn link(&mut self, path: &Path) -> Result<Inode, Errno> {
         let at = self.place(path)?;
         if self.at(&at).is_some() {
@@ -195,7 +218,7 @@ impl Namespace {
         let inode = self.next_inode;
         self.next_inode += 1;
         self.entries_mut(at.0).insert(at.1.clone(), inode);
-        self.pending.push(Change::Link { at, inode });
+        self.note(Change::Link { at, inode });
         Ok(inode)
     }
 
@@ -233,7 +256,7 @@ impl Namespace {
         }
         self.entries_mut(at.0).remove(&at.1);
         self.orphan(inode);
-        self.pending.push(Change::Unlink { at });
+        self.note(Change::Unlink { at });
         Ok(())
     }
 
@@ -258,7 +281,7 @@ impl Namespace {
         }
         self.entries_mut(from.0).remove(&from.1);
         self.entries_mut(to.0).insert(to.1.clone(), inode);
-        self.pending.push(Change::Rename { from, to, inode });
+        self.note(Change::Rename { from, to, inode });
         Ok(())
     }
 
@@ -288,12 +311,13 @@ impl Namespace {
         let mut taken = Vec::new();
         let mut left = Vec::new();
         // Newest first: what a change rests on is older.
-        for change in std::mem::take(&mut self.pending).into_iter().rev() {
+        for pending in std::mem::take(&mut self.pending).into_iter().rev() {
+            let change = &pending.change;
             if change.is_in(dir) || change.places().any(|p| needed.contains(p)) {
                 needed.extend(change.places().cloned());
-                taken.push(change);
+                taken.push(pending.change);
             } else {
-                left.push(change);
+                left.push(pending);
             }
         }
         left.reverse();
@@ -320,7 +344,7 @@ impl Namespace {
         let before = orphans.len();
         orphans.retain(|inode| {
             let held = self.files.get(inode).is_some_and(|f| f.is_open() || f.linked)
-                || self.pending.iter().any(|c| c.inode() == Some(*inode))
+                || self.pending.iter().any(|p| p.change.inode() == Some(*inode))
                 || self.dirs.values().any(|d| d.durable.values().any(|i| i == inode));
             if !held {
                 self.files.remove(inode);
@@ -335,12 +359,13 @@ impl Namespace {
     pub(super) fn lose_power(&mut self, rng: &mut Rng, mood: Mood) {
         let pending = std::mem::take(&mut self.pending);
         let mut fates: BTreeMap<Inode, (Fate, u64)> = BTreeMap::new();
-        for dir in pending.iter().flat_map(Change::places).map(|p| p.0) {
-            let count = pending.iter().filter(|c| c.is_in(dir)).count() as u64;
+        for dir in pending.iter().flat_map(|p| p.change.places()).map(|p| p.0) {
+            let count = pending.iter().filter(|p| p.change.is_in(dir)).count() as u64;
             fates.entry(dir).or_insert_with(|| {
                 let fate = match (mood, rng.below(3)) {
                     (Mood::Nothing, _) => Fate::First(0),
                     (Mood::Everything, _) => Fate::First(count),
+                    (Mood::Until(cut), _) => Fate::Until(cut),
                     (Mood::Mixed, 0) => Fate::First(rng.below(count + 1)),
                     (Mood::Mixed, _) => Fate::Each {
                         keep_of_8: [1, 4, 7][rng.index(3)],
@@ -350,13 +375,14 @@ impl Namespace {
             });
         }
         let mut lost: BTreeSet<Place> = BTreeSet::new();
-        for change in &pending {
+        for Pending { op, change } in &pending {
             let mut keeps = !change.places().any(|p| lost.contains(p));
             let dirs: BTreeSet<Inode> = change.places().map(|p| p.0).collect();
             for dir in dirs {
                 if let Some((fate, seen)) = fates.get_mut(&dir) {
                     keeps &= match fate {
                         Fate::First(n) => *seen < *n,
+                        Fate::Until(cut) => *op < *cut,
                         Fate::Each { keep_of_8 } => rng.below(8) < *keep_of_8,
                     };
                     *seen += 1;

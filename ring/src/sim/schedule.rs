@@ -90,8 +90,10 @@ impl State {
             return false;
         }
         let mut nth = self.rng.index(runnable);
-        if self.flight.is_slow(nth) && !self.rng.one_in(16) {
-            nth = self.rng.index(runnable);
+        for _ in 0..4 {
+            if self.flight.is_slow(nth) && !self.rng.one_in(16) {
+                nth = self.rng.index(runnable);
+            }
         }
         self.clock += self.latency() / runnable as u64;
         if !self.mapped.is_empty() && self.rng.one_in(8) {
@@ -242,7 +244,7 @@ impl State {
             if !lost {
                 content.write(effect.id, target, data, *moved, *moved + fits);
             }
-            content.grow(at + fits as u64);
+            content.grow(effect.id, at + fits as u64);
         }
         self.unfold(inode, first, end);
         *moved += fits;
@@ -340,7 +342,7 @@ impl State {
                         let mask = rng.next() as u8;
                         content.put(effect.id, first + page as u64, bytes, mask);
                     }
-                    content.grow(offset + (to / PAGE * PAGE) as u64);
+                    content.grow(effect.id, offset + (to / PAGE * PAGE) as u64);
                 }
             }
         }
@@ -397,23 +399,28 @@ impl State {
         let Some(cell) = self.cell(ticket.lane) else {
             return;
         };
-        let transfers = match &ticket.op {
-            Op::Read { .. } => {
+        let (transfers, buf) = match &ticket.op {
+            Op::Read { buf, .. } => {
                 cell.reads.fetch_add(1, Relaxed);
                 cell.read_bytes.fetch_add(bytes as u64, Relaxed);
-                1
+                (1, Some(buf))
             }
-            Op::Write { dsync, .. } => {
+            Op::Write { dsync, buf, .. } => {
                 cell.writes.fetch_add(1, Relaxed);
                 cell.write_bytes.fetch_add(bytes as u64, Relaxed);
                 cell.syncs.fetch_add(u64::from(*dsync), Relaxed);
-                1
+                (1, Some(buf))
             }
             Op::Sync { .. } => {
                 cell.syncs.fetch_add(1, Relaxed);
-                0
+                (0, None)
             }
         };
-        cell.fixed.fetch_add(transfers, Relaxed);
+        // The disk's own arena counts as registered with it.
+        if buf.is_some_and(|b| b.is_from(&self.arena)) {
+            cell.fixed.fetch_add(transfers, Relaxed);
+        } else {
+            cell.plain.fetch_add(transfers, Relaxed);
+        }
     }
 }
