@@ -31,7 +31,7 @@ mod map;
 mod op;
 mod os;
 mod pool;
-mod sim;
+pub mod sim;
 mod syscall;
 
 pub use arena::{Arena, ArenaFull, Buf};

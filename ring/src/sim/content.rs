@@ -224,10 +224,19 @@ impl Content {
         self.sizes.retain(|(_, s)| *s >= end);
     }
 
-    /// A sync that fails, of the pages from `first` to before `end`. Some of them may have reached the disk all the same.
-    pub(super) fn fail_sync(&mut self, how: SyncFailure, first: u64, end: u64, rng: &mut Rng) {
+    /// A sync that fails, of the pages from `first` to before `end` that no write `in_flight` has begun to fill. Some of them
+    /// may have reached the disk all the same.
+    pub(super) fn fail_sync(
+        &mut self,
+        how: SyncFailure,
+        (first, end): (u64, u64),
+        in_flight: &[u64],
+        rng: &mut Rng,
+    ) {
         let reached = rng.below(3);
-        let indices: Vec<u64> = self.dirty.range(first..end).map(|(&i, _)| i).collect();
+        let settled = |h: &History| h.versions.iter().all(|v| !in_flight.contains(&v.op));
+        let indices = self.dirty.range(first..end).filter(|(_, h)| settled(h));
+        let indices: Vec<u64> = indices.map(|(&i, _)| i).collect();
         for index in indices {
             let Some(history) = self.dirty.get_mut(&index) else {
                 continue;
@@ -250,8 +259,9 @@ impl Content {
             SyncFailure::KeepDirty => {}
             SyncFailure::MarkClean => self.sizes.clear(),
             SyncFailure::Revert => {
-                self.size = self.durable_size;
-                self.sizes.clear();
+                // A write in flight has extended the file anew.
+                self.sizes.retain(|(op, _)| in_flight.contains(op));
+                self.size = self.sizes.last().map_or(self.durable_size, |(_, size)| *size);
                 self.cut_pages();
             }
         }

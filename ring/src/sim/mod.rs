@@ -43,11 +43,13 @@ mod lane;
 mod loss;
 mod map;
 mod namespace;
+mod pending;
 mod raw;
 mod rng;
 mod schedule;
 mod state;
 mod trace;
+mod transfer;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

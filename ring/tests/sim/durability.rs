@@ -242,3 +242,44 @@ fn a_second_power_loss_changes_nothing_that_survived_the_first() {
         assert_eq!(bytes(&disk, "/f"), first);
     }
 }
+
+/// The whole disk may also be as it was at an earlier moment: names and bytes of all files together.
+#[test]
+fn the_disk_may_be_as_it_was_before() {
+    let mut prefixes = [0; 7];
+    for seed in 0..1000 {
+        let disk = disk(seed);
+        let mut lane = lane(&disk);
+        let first = durable_file(&disk, "/0", 1, 1);
+        ok(&mut *lane, write(&first, 0, 1, 2));
+        for n in 1..3 {
+            let file = create(&disk, &format!("/{n}"));
+            ok(&mut *lane, write(&file, 0, 1, 2));
+        }
+        ok(&mut *lane, write(&first, 0, 1, 3));
+        disk.power_loss(seed);
+        let state = |n: u32| match disk.read_raw(format!("/{n}")) {
+            Err(_) => vec![],
+            Ok(bytes) => [vec![9], sectors(&bytes)].concat(),
+        };
+        let (old, new) = ([vec![9], vec![1; 8]].concat(), [vec![9], vec![2; 8]].concat());
+        let (none, empty, last) = (vec![], vec![9], [vec![9], vec![3; 8]].concat());
+        let moments = [
+            [&old, &none, &none],
+            [&new, &none, &none],
+            [&new, &empty, &none],
+            [&new, &new, &none],
+            [&new, &new, &empty],
+            [&new, &new, &new],
+            [&last, &new, &new],
+        ];
+        let now = [state(0), state(1), state(2)];
+        if let Some(moment) = moments
+            .iter()
+            .position(|m| m.iter().zip(&now).all(|(a, b)| *a == b))
+        {
+            prefixes[moment] += 1;
+        }
+    }
+    assert!(prefixes.iter().all(|n| *n > 8), "{prefixes:?}");
+}

@@ -146,6 +146,43 @@ fn a_failed_sync_behaves_as_configured() {
     }
 }
 
+/// Whatever a failed sync does to the bytes it was for, a write in flight beside it that reports success is there.
+#[test]
+fn a_failed_sync_leaves_writes_in_flight_alone() {
+    for how in [
+        SyncFailure::KeepDirty,
+        SyncFailure::MarkClean,
+        SyncFailure::Revert,
+    ] {
+        for seed in 0..200 {
+            let config = SimConfig {
+                sync_failure: how,
+                short_transfer: 0.5,
+                ..SimConfig::default()
+            };
+            let disk = disk_with(seed, config);
+            let mut lane = lane(&disk);
+            let file = durable_file(&disk, "/f", 2, 1);
+            disk.fail_next(FaultPlan::once(FaultOp::Sync, EIO));
+            lane.push(0, write(&file, 1, 3, 2)).unwrap();
+            lane.push(1, sync(&file)).unwrap();
+            let done = run_all(&mut *lane);
+            let write_last = done[1].token == 0;
+            assert!(done.iter().all(|c| c.result.is_ok() == (c.token == 0)));
+            if write_last {
+                assert_eq!(
+                    bytes(&disk, "/f"),
+                    [vec![1; PAGE], vec![2; 3 * PAGE]].concat(),
+                    "{how:?} {seed}"
+                );
+                ok(&mut *lane, sync(&file));
+                disk.power_loss(seed);
+                assert_eq!(bytes(&disk, "/f").len(), 4 * PAGE);
+            }
+        }
+    }
+}
+
 #[test]
 fn bytes_marked_clean_are_saved_by_writing_them_again() {
     for seed in 0..100 {
