@@ -273,6 +273,28 @@ fn images_are_power_losses_that_disturb_nothing() {
     assert_eq!(run_with(false), run_with(true));
 }
 
+/// A fork is the disk at that moment in every respect: the same death leaves the same bytes.
+#[test]
+fn a_fork_dies_as_the_disk_does() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..50 {
+        let disk = disk(seed);
+        let mut lane = lane(&disk);
+        let file = durable_file(&disk, "/f", 4, 1);
+        for page in 0..4 {
+            lane.push(page, write(&file, page, 1, 2)).unwrap();
+        }
+        lane.submit().unwrap();
+        let fork = disk.fork();
+        fork.process_death();
+        disk.process_death();
+        assert_eq!(bytes(&fork, "/f"), bytes(&disk, "/f"));
+        assert_eq!((fork.random(), fork.now()), (disk.random(), disk.now()));
+        seen.insert(bytes(&disk, "/f"));
+    }
+    assert!(seen.len() > 10);
+}
+
 #[test]
 fn a_file_of_one_disk_is_dead_on_another() {
     let disk = disk(1);

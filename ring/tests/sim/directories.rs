@@ -128,6 +128,23 @@ fn a_rename_rests_on_the_creation_before_it() {
     assert_eq!(outcomes(work), set(&[&[], &["/tmp"], &["/current"]]));
 }
 
+/// A name taken over by a new file: the old file is under one of its names in every outcome.
+#[test]
+fn a_creation_rests_on_the_rename_that_freed_its_name() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..300 {
+        let disk = disk(seed);
+        synced(&disk, "/a", 1);
+        disk.sync_dir("/".as_ref()).unwrap();
+        disk.rename("/a".as_ref(), "/b".as_ref()).unwrap();
+        synced(&disk, "/a", 2);
+        disk.power_loss(seed);
+        let tag = |path: &str| disk.read_raw(path).map_or(0, |bytes| bytes[0]);
+        seen.insert((tag("/a"), tag("/b")));
+    }
+    assert_eq!(seen, BTreeSet::from([(1, 0), (0, 1), (2, 1)]));
+}
+
 #[test]
 fn a_rename_between_directories_is_synced_by_either() {
     for side in ["/x", "/y"] {

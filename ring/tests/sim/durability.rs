@@ -49,6 +49,7 @@ fn a_dsync_write_is_durable_and_no_other() {
 #[test]
 fn unsynced_writes_survive_in_every_way() {
     let (mut kept, mut lost, mut torn, mut later_alone, mut earlier_alone) = (0, 0, 0, 0, 0);
+    let mut all_torn = 0;
     for seed in 0..1000 {
         let disk = disk(seed);
         let mut lane = lane(&disk);
@@ -64,12 +65,17 @@ fn unsynced_writes_survive_in_every_way() {
         let is = |n: usize, tag: u8| page(n).iter().all(|t| *t == tag);
         kept += u32::from((0..4).all(|n| is(n, 2)));
         lost += u32::from((0..4).all(|n| is(n, 1)));
-        torn += u32::from((0..4).any(|n| !is(n, 1) && !is(n, 2)));
+        let torn_pages = (0..4).filter(|n| !is(*n, 1) && !is(*n, 2)).count();
+        torn += u32::from(torn_pages > 0);
+        all_torn += u32::from(torn_pages == 4);
         later_alone += u32::from(is(0, 1) && is(3, 2));
         earlier_alone += u32::from(is(0, 2) && is(3, 1));
     }
-    for count in [kept, lost, torn, later_alone, earlier_alone] {
-        assert!(count > 40, "{kept} {lost} {torn} {later_alone} {earlier_alone}");
+    for count in [kept, lost, torn, all_torn, later_alone, earlier_alone] {
+        assert!(
+            count > 40,
+            "{kept} {lost} {torn} {all_torn} {later_alone} {earlier_alone}"
+        );
     }
 }
 
