@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `UringDisk` | io_uring rings, registered buffers, linked chains | the default |
 //! | [`SyscallDisk`] | `preadv2`/`pwritev2`/`fdatasync` | where io_uring is forbidden, or on request |
-//! | `SimDisk` | a seeded, deterministic disk in memory, with faults | tests |
+//! | [`SimDisk`] | a seeded, deterministic disk in memory, with faults | tests |
 //!
 //! # Rules that hold everywhere
 //!
@@ -31,6 +31,7 @@ mod map;
 mod op;
 mod os;
 mod pool;
+pub mod sim;
 mod syscall;
 
 pub use arena::{Arena, ArenaFull, Buf};
@@ -44,6 +45,7 @@ pub use lane::{Lane, LaneSpec, Owner};
 pub use map::SharedMap;
 pub use op::{Completion, Op};
 pub use pool::{LaneGuard, LanePool};
+pub use sim::{DEAD_ERRNO, FaultOp, FaultPlan, SimConfig, SimDisk, SyncFailure, Times};
 pub use syscall::SyscallDisk;
 
 /// The unit of every transfer: offsets, lengths and buffer addresses are multiples of it. 4096 bytes covers the
