@@ -33,7 +33,7 @@ mod map;
 mod op;
 mod os;
 mod pool;
-mod sim;
+pub mod sim;
 mod syscall;
 mod uring;
 

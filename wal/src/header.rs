@@ -182,7 +182,7 @@ mod tests {
     fn the_bytes_of_a_segment_header_are_those_of_the_format_page() {
         let page = HEADER.encode();
         let expected: [u8; 88] = [
-            b'R', b'W', b'O', b'O', b'D', b'L', b'O', b'G', 1, 0, 0, 0, 0x5c, 0x8d, 0x5b, 0x7b, // magic, version, crc
+            b'R', b'W', b'O', b'O', b'D', b'L', b'O', b'G', 1, 0, 0, 0, 0x2c, 0x20, 0xbe, 0x61, // magic, version, crc
             0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 3, 0, 0, 0, 0, 0, 0, 0, // store, number
             0xef, 0xbe, 0xad, 0xde, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, // salt, start
             0, 0, 0x10, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, // capacity, previous number

@@ -212,7 +212,7 @@ mod tests {
         let bytes = encode(HEADER, b"hello", 4096, Seed::new(7, 9));
         // crc, length and tag, durable, payload, padding.
         let expected = [
-            0xf6, 0x1c, 0xb8, 0x24, 5, 0, 0, 1, 64, 0, 0, 0, 0, 0, 0, 0, b'h', b'e', b'l', b'l', b'o', 0, 0, 0,
+            0x23, 0xab, 0xea, 0xf4, 5, 0, 0, 1, 64, 0, 0, 0, 0, 0, 0, 0, b'h', b'e', b'l', b'l', b'o', 0, 0, 0,
         ];
         assert_eq!(bytes, expected);
     }

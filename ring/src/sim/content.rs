@@ -10,7 +10,7 @@
 //! 2. The last version of a page, where there is one, is what readers see.
 //! 3. A page whose history has no version is one that a failed sync left clean: readers see what no sync will save.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::config::SyncFailure;
@@ -62,6 +62,8 @@ pub(super) fn merged(old: &Slot, new: &Slot, mask: u8) -> Slot {
 #[derive(Debug, Clone)]
 pub(super) struct Version {
     pub(super) op: u64,
+    /// The operation cut the file: the version counts if, and only if, the length that it set counts.
+    pub(super) cut: bool,
     pub(super) page: Slot,
 }
 
@@ -92,8 +94,8 @@ pub(super) struct Content {
     pub(super) pages: Vec<Slot>,
     pub(super) size: u64,
     pub(super) durable_size: u64,
-    /// Sizes since the last sync, the current one last. Empty if it did not change.
-    pub(super) sizes: Vec<u64>,
+    /// Sizes since the last sync with the operations that made them, the current one last. Empty if it did not change.
+    pub(super) sizes: Vec<(u64, u64)>,
     pub(super) dirty: BTreeMap<u64, History>,
 }
 
@@ -123,17 +125,28 @@ impl Content {
 
     /// Operation `op` puts the sectors in `mask` of `new` into page `index`.
     pub(super) fn put(&mut self, op: u64, index: u64, new: &Slot, mask: u8) {
+        let page = merged(self.page(index), new, mask);
+        self.change(op, index, page, false);
+    }
+
+    fn change(&mut self, op: u64, index: u64, page: Slot, cut: bool) {
         let old = self.page(index).clone();
-        let page = merged(&old, new, mask);
         let durable = (index + 1) * PAGE as u64 <= self.durable_size;
         if durable && old.is_none() && page.is_none() && !self.dirty.contains_key(&index) {
             return; // Zeros over durable zeros: no outcome can tell.
         }
-        let history = self.dirty.entry(index).or_insert_with(|| History { base: old, versions: Vec::new() });
+        let history = self.dirty.entry(index).or_insert_with(|| History {
+            base: old,
+            versions: Vec::new(),
+        });
         match history.versions.last_mut() {
             // The next part of a transfer that was split inside a page: any mixture of the two is within the choice by sector.
             Some(last) if last.op == op => last.page = page.clone(),
-            _ => history.versions.push(Version { op, page: page.clone() }),
+            _ => history.versions.push(Version {
+                op,
+                cut,
+                page: page.clone(),
+            }),
         }
         if history.versions.len() > VERSIONS_MAX {
             history.versions.remove(0);
@@ -163,41 +176,42 @@ impl Content {
             let mask = ((1u32 << end) - (1u32 << start)) as u8;
             self.put(op, first + i as u64, page, mask);
         }
-        self.grow(offset + to as u64);
+        self.grow(op, offset + to as u64);
     }
 
-    pub(super) fn grow(&mut self, size: u64) {
+    pub(super) fn grow(&mut self, op: u64, size: u64) {
         if size > self.size {
             self.size = size;
-            self.sizes.push(size);
+            self.sizes.push((op, size));
         }
     }
 
     /// Cuts or extends the file.
     pub(super) fn set_size(&mut self, op: u64, size: u64) {
         if size >= self.size {
-            return self.grow(size);
+            return self.grow(op, size);
         }
         let whole = size.div_ceil(PAGE as u64);
-        for index in whole..self.pages.len() as u64 {
-            if self.page(index).is_some() {
-                self.put(op, index, &None, 0xff);
-            }
+        let mut gone: BTreeSet<u64> = self.dirty.range(whole..).map(|(&index, _)| index).collect();
+        gone.extend((whole..self.pages.len() as u64).filter(|&index| self.page(index).is_some()));
+        for index in gone {
+            self.change(op, index, None, true);
         }
         self.pages.truncate(whole as usize);
         let tail = (size % PAGE as u64) as usize;
-        if tail > 0 && self.page(whole - 1).is_some() {
+        if tail > 0 {
             let mut page = *bytes(self.page(whole - 1));
             page[tail..].fill(0);
-            self.put(op, whole - 1, &slot(&page), 0xff);
+            self.change(op, whole - 1, slot(&page), true);
         }
         self.size = size;
-        self.sizes.push(size);
+        self.sizes.push((op, size));
     }
 
     /// A sync: every version whose operation `covered` accepts becomes durable, and the size. With `rest`, all others too.
     pub(super) fn sync(&mut self, rest: bool, covered: impl Fn(u64) -> bool) {
-        self.dirty.retain(|_, history| history.settle(|op| rest || covered(op)));
+        self.dirty
+            .retain(|_, history| history.settle(|op| rest || covered(op)));
         self.durable_size = self.size;
         self.sizes.clear();
     }
@@ -214,13 +228,22 @@ impl Content {
             self.dirty.remove(&index);
         }
         self.durable_size = self.durable_size.max(end.min(self.size));
-        self.sizes.retain(|&s| s >= end);
+        self.sizes.retain(|(_, s)| *s >= end);
     }
 
-    /// A sync that fails, of the pages from `first` to before `end`. Some of them may have reached the disk all the same.
-    pub(super) fn fail_sync(&mut self, how: SyncFailure, first: u64, end: u64, rng: &mut Rng) {
+    /// A sync that fails, of the pages from `first` to before `end` that no write `in_flight` has begun to fill. Some of them
+    /// may have reached the disk all the same.
+    pub(super) fn fail_sync(
+        &mut self,
+        how: SyncFailure,
+        (first, end): (u64, u64),
+        in_flight: &[u64],
+        rng: &mut Rng,
+    ) {
         let reached = rng.below(3);
-        let indices: Vec<u64> = self.dirty.range(first..end).map(|(&i, _)| i).collect();
+        let settled = |h: &History| h.versions.iter().all(|v| !in_flight.contains(&v.op));
+        let indices = self.dirty.range(first..end).filter(|(_, h)| settled(h));
+        let indices: Vec<u64> = indices.map(|(&i, _)| i).collect();
         for index in indices {
             let Some(history) = self.dirty.get_mut(&index) else {
                 continue;
@@ -243,8 +266,9 @@ impl Content {
             SyncFailure::KeepDirty => {}
             SyncFailure::MarkClean => self.sizes.clear(),
             SyncFailure::Revert => {
-                self.size = self.durable_size;
-                self.sizes.clear();
+                // A write in flight has extended the file anew.
+                self.sizes.retain(|(op, _)| in_flight.contains(op));
+                self.size = self.sizes.last().map_or(self.durable_size, |(_, size)| *size);
                 self.cut_pages();
             }
         }

@@ -40,8 +40,7 @@ impl SimDisk {
     #[must_use]
     pub fn fork(&self) -> Arc<Self> {
         let state = self.lock().fork();
-        let counters = Arc::clone(&state.counters);
-        Self::with(Arc::clone(&self.shared.arena), counters, state)
+        Self::with(state)
     }
 
     /// What a power loss at this moment may leave, by `seed`: the same as `fork` and `power_loss(seed)` on the copy.
@@ -56,7 +55,12 @@ impl SimDisk {
 impl State {
     /// Lets operations in flight happen as far as chance has it, after the process is dead.
     fn settle(&mut self) {
-        let steps = self.rng.below(2 * self.flight.runnable() as u64 + 1);
+        let most = 2 * self.flight.runnable() as u64;
+        let steps = if self.rng.one_in(2) {
+            0
+        } else {
+            self.rng.below(most + 1)
+        };
         for _ in 0..steps {
             let runnable = self.flight.runnable();
             if runnable > 0 {
@@ -96,7 +100,14 @@ impl State {
     fn lose_power(&mut self, seed: u64) {
         self.rng = Rng::new(seed);
         self.die();
-        let mood = Mood::draw(&mut self.rng);
+        let contents = self
+            .names
+            .files
+            .values()
+            .filter_map(|f| f.content.oldest_undurable());
+        let oldest = contents.chain(self.names.oldest_undurable()).min();
+        let newest = self.next_op;
+        let mood = Mood::draw(&mut self.rng, oldest.unwrap_or(newest), newest);
         self.names.lose_power(&mut self.rng, mood);
         let garbage = Garbage { stale: &self.stale };
         let garbage = self.config.garbage_in_grown_space.then_some(&garbage);
@@ -127,6 +138,7 @@ impl State {
             flight: self.flight.fork(),
             faults: self.faults.clone(),
             trace: self.trace.clone(),
+            arena: Arc::clone(&self.arena),
             counters: Arc::<Counters>::default(),
             lanes: Default::default(),
             next_lane: 0,

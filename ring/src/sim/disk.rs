@@ -20,7 +20,11 @@ const LOOK_NS: u64 = 40;
 
 impl Disk for SimDisk {
     fn caps(&self) -> Caps {
-        Caps { backend: "simulated", features: Vec::new(), degraded: Vec::new() }
+        Caps {
+            backend: "simulated",
+            features: Vec::new(),
+            degraded: Vec::new(),
+        }
     }
 
     fn arena(&self) -> &Arc<Arena> {
@@ -62,7 +66,11 @@ impl Disk for SimDisk {
             session: Arc::clone(&state.session),
             inode,
             write: options.write,
-            _hold: state.names.files.get(&inode).map_or_else(Arc::default, |f| Arc::clone(&f.handles)),
+            _hold: state
+                .names
+                .files
+                .get(&inode)
+                .map_or_else(Arc::default, |f| Arc::clone(&f.handles)),
         };
         Ok(File::new(path.to_path_buf(), direct, Handle::Sim(handle)))
     }
@@ -147,7 +155,11 @@ impl Disk for SimDisk {
         state.begin(FaultOp::Create, "lock", dir)?;
         let path = dir.join("LOCK");
         let inode = state.names.lookup_dir(dir).and_then(|inode| {
-            let options = OpenOptions { write: true, direct: false, create: Create::IfMissing };
+            let options = OpenOptions {
+                write: true,
+                direct: false,
+                create: Create::IfMissing,
+            };
             state.open(&path, options).map(|_| inode)
         });
         let inode = state.end("lock", dir, inode)?;
@@ -204,7 +216,10 @@ impl Disk for SimDisk {
         let found = state.names.lookup(path);
         found.map_err(|errno| IoError::from_errno("stat", path, None, errno))?;
         let total = state.config.capacity_bytes;
-        Ok(Space { total, free: total.saturating_sub(state.used()) })
+        Ok(Space {
+            total,
+            free: total.saturating_sub(state.used()),
+        })
     }
 }
 
@@ -242,8 +257,9 @@ impl State {
         if self.size_allowed(inode, len) < len {
             return Err(libc::ENOSPC);
         }
+        let op = self.new_op();
         if let Some(content) = self.content_mut(inode) {
-            content.grow(len);
+            content.grow(op, len);
         }
         Ok(())
     }

@@ -25,12 +25,19 @@ impl SimLane {
     pub(super) fn new(shared: &Arc<Shared>, state: &mut State, spec: LaneSpec) -> Self {
         let id = state.next_lane;
         state.next_lane += 1;
-        let lane = LaneState { class: spec.class, done: std::collections::VecDeque::new(), alive: true };
+        let lane = LaneState {
+            class: spec.class,
+            done: std::collections::VecDeque::new(),
+            alive: true,
+        };
         state.lanes.insert(id, lane);
         Self {
             shared: Arc::clone(shared),
             id,
-            spec: LaneSpec { depth: spec.depth.max(1).next_power_of_two(), ..spec },
+            spec: LaneSpec {
+                depth: spec.depth.max(1).next_power_of_two(),
+                ..spec
+            },
             thread: None,
             queued: Vec::new(),
             outstanding: 0,
@@ -61,6 +68,13 @@ impl SimLane {
         Err(IoError::new("submit to", self.path(), IoErrorKind::Failed, hint))
     }
 
+    /// The first use of an unbound lane binds it.
+    fn bind(&mut self) {
+        if self.thread.is_none() && self.spec.owner == Owner::Thread {
+            self.thread = Some(std::thread::current().id());
+        }
+    }
+
     /// One call into the kernel: what is queued goes along.
     fn hand_over(&mut self, state: &mut State, waits: bool) {
         if self.queued.is_empty() && !waits {
@@ -83,7 +97,10 @@ impl SimLane {
     fn wait(&self, state: &mut State, min: usize) {
         while self.at_hand(state) < min {
             let went_on = state.step();
-            assert!(went_on || self.at_hand(state) >= min, "the simulated disk lost an operation");
+            assert!(
+                went_on || self.at_hand(state) >= min,
+                "the simulated disk lost an operation"
+            );
         }
     }
 }
@@ -94,21 +111,29 @@ impl Lane for SimLane {
         if self.room() == 0 {
             return Err(op);
         }
+        self.bind();
         self.queued.push((token, op, false));
         Ok(())
     }
 
     fn push_chain(&mut self, ops: &mut Vec<(u64, Op)>) -> bool {
-        assert!(ops.len() <= self.depth(), "a chain of {} on a lane of depth {}", ops.len(), self.depth());
+        assert!(
+            ops.len() <= self.depth(),
+            "a chain of {} on a lane of depth {}",
+            ops.len(),
+            self.depth()
+        );
         if self.room() < ops.len() {
             return false;
         }
         for (_, op) in ops.iter() {
             op.assert_aligned();
         }
+        self.bind();
         let last = ops.len().saturating_sub(1);
         let chain = ops.drain(..).enumerate();
-        self.queued.extend(chain.map(|(i, (token, op))| (token, op, i != last)));
+        self.queued
+            .extend(chain.map(|(i, (token, op))| (token, op, i != last)));
         let cell = self.shared.counters.cell(self.spec.class);
         cell.chains.fetch_add(1, Relaxed);
         true
@@ -152,7 +177,7 @@ impl Lane for SimLane {
             return Err(dead("submit to", self.path()));
         }
         let runnable = state.flight.runnable() as u64;
-        if runnable > 0 && state.rng.one_in(2) {
+        if runnable > 0 && state.rng.one_in(4) {
             for _ in 0..state.rng.below(runnable + 1) {
                 state.step();
             }

@@ -43,11 +43,13 @@ mod lane;
 mod loss;
 mod map;
 mod namespace;
+mod pending;
 mod raw;
 mod rng;
 mod schedule;
 mod state;
 mod trace;
+mod transfer;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,13 +115,15 @@ impl SimDisk {
     /// An empty disk with the root directory `/`. Relative paths start there too.
     #[must_use]
     pub fn new(seed: u64, config: SimConfig, arena: Arc<Arena>) -> Arc<Self> {
-        let counters: Arc<Counters> = Arc::default();
-        let state = State::new(seed, config, Arc::clone(&counters));
-        Self::with(arena, counters, state)
+        Self::with(State::new(seed, config, arena))
     }
 
-    fn with(arena: Arc<Arena>, counters: Arc<Counters>, state: State) -> Arc<Self> {
-        let shared = Arc::new(Shared { arena, counters, state: Mutex::new(state) });
+    fn with(state: State) -> Arc<Self> {
+        let shared = Arc::new(Shared {
+            arena: Arc::clone(&state.arena),
+            counters: Arc::clone(&state.counters),
+            state: Mutex::new(state),
+        });
         Arc::new(Self { shared })
     }
 
@@ -182,6 +186,9 @@ impl fmt::Debug for SimDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         let (files, operations, generation) = (state.names.files.len(), state.operations, state.generation);
-        write!(f, "SimDisk({files} files, {operations} operations, generation {generation})")
+        write!(
+            f,
+            "SimDisk({files} files, {operations} operations, generation {generation})"
+        )
     }
 }

@@ -1,21 +1,15 @@
-//! Directories: the names that everyone sees, the names that are durable, and the changes between the two.
-//!
-//! Each change (a new name, a removed one, a rename) waits in one list until a directory that it touches is synced. A power
-//! loss keeps a subset of them: any, so long as a change survives only with every earlier change of the same names. A rename
-//! is one change of two names: both halves or none. Syncing a directory makes its changes durable, and with a rename out of
-//! or into another directory those that the rename rests on there.
+//! Directories: the names that everyone sees, beside those that are durable. How one becomes the other is in `pending.rs`.
 //!
 //! Directories cannot be removed. A file lives while a name, a durable name, a waiting change or an open handle has it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::content::Content;
-use super::loss::Mood;
 use super::map::MapMemory;
-use super::rng::Rng;
+use super::pending::{Change, Pending, Place};
 
 pub(super) type Inode = u64;
 
@@ -25,14 +19,12 @@ pub(super) const ROOT: Inode = 1;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Dir {
     pub(super) entries: BTreeMap<OsString, Inode>,
-    durable: BTreeMap<OsString, Inode>,
+    pub(super) durable: BTreeMap<OsString, Inode>,
 }
 
 #[derive(Debug)]
 pub(super) struct FileNode {
     pub(super) content: Arc<Content>,
-    /// The path that it was created under, for the trace.
-    pub(super) born: Arc<Path>,
     /// Held by every open handle of this generation.
     pub(super) handles: Arc<()>,
     /// Its shared mapping, if there is one.
@@ -51,52 +43,16 @@ impl FileNode {
     }
 }
 
-type Place = (Inode, OsString);
-
-#[derive(Debug, Clone)]
-enum Change {
-    Link { at: Place, inode: Inode },
-    Unlink { at: Place },
-    Rename { from: Place, to: Place, inode: Inode },
-}
-
-impl Change {
-    fn places(&self) -> impl Iterator<Item = &Place> {
-        let (a, b) = match self {
-            Self::Link { at, .. } | Self::Unlink { at } => (at, None),
-            Self::Rename { from, to, .. } => (from, Some(to)),
-        };
-        std::iter::once(a).chain(b)
-    }
-
-    fn is_in(&self, dir: Inode) -> bool {
-        self.places().any(|(d, _)| *d == dir)
-    }
-
-    fn inode(&self) -> Option<Inode> {
-        match self {
-            Self::Link { inode, .. } | Self::Rename { inode, .. } => Some(*inode),
-            Self::Unlink { .. } => None,
-        }
-    }
-}
-
-/// How the changes of one directory fare in a power loss.
-enum Fate {
-    /// The first so many survive, as in a journal.
-    First(u64),
-    /// Each by a coin.
-    Each { keep_of_8: u64 },
-}
-
 /// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Namespace {
     pub(super) dirs: BTreeMap<Inode, Dir>,
     pub(super) files: BTreeMap<Inode, FileNode>,
-    pending: Vec<Change>,
+    pub(super) pending: Vec<Pending>,
+    /// The operation that makes changes now.
+    pub(super) op: u64,
     /// Files that lost their last name: gone once nothing else holds them.
-    orphans: Vec<Inode>,
+    pub(super) orphans: Vec<Inode>,
     next_inode: Inode,
 }
 
@@ -122,6 +78,7 @@ impl Namespace {
             dirs: BTreeMap::from([(ROOT, Dir::default())]),
             files: BTreeMap::new(),
             pending: Vec::new(),
+            op: 0,
             orphans: Vec::new(),
             next_inode: ROOT + 1,
         }
@@ -131,15 +88,19 @@ impl Namespace {
     pub(super) fn fork(&self) -> Self {
         let fork = |node: &FileNode| FileNode {
             content: Arc::clone(&node.content),
-            born: Arc::clone(&node.born),
             handles: Arc::default(),
             map: None,
             linked: node.linked,
         };
         Self {
             dirs: self.dirs.clone(),
-            files: self.files.iter().map(|(&inode, node)| (inode, fork(node))).collect(),
+            files: self
+                .files
+                .iter()
+                .map(|(&inode, node)| (inode, fork(node)))
+                .collect(),
             pending: self.pending.clone(),
+            op: self.op,
             orphans: self.orphans.clone(),
             next_inode: self.next_inode,
         }
@@ -158,7 +119,10 @@ impl Namespace {
 
     pub(super) fn lookup_dir(&self, path: &Path) -> Result<Inode, Errno> {
         let inode = self.lookup(path)?;
-        self.dirs.contains_key(&inode).then_some(inode).ok_or(libc::ENOTDIR)
+        self.dirs
+            .contains_key(&inode)
+            .then_some(inode)
+            .ok_or(libc::ENOTDIR)
     }
 
     /// The directory and name of a path whose last part need not exist.
@@ -166,7 +130,10 @@ impl Namespace {
         let mut names = names(path);
         let name = names.pop().ok_or(libc::EEXIST)?;
         let dir = self.walk(&names)?;
-        self.dirs.contains_key(&dir).then_some((dir, name)).ok_or(libc::ENOTDIR)
+        self.dirs
+            .contains_key(&dir)
+            .then_some((dir, name))
+            .ok_or(libc::ENOTDIR)
     }
 
     fn at(&self, place: &Place) -> Option<Inode> {
@@ -185,7 +152,7 @@ impl Namespace {
         let inode = self.next_inode;
         self.next_inode += 1;
         self.entries_mut(at.0).insert(at.1.clone(), inode);
-        self.pending.push(Change::Link { at, inode });
+        self.note(Change::Link { at, inode });
         Ok(inode)
     }
 
@@ -193,7 +160,6 @@ impl Namespace {
         let inode = self.link(path)?;
         let node = FileNode {
             content: Arc::default(),
-            born: Arc::from(path),
             handles: Arc::default(),
             map: None,
             linked: true,
@@ -223,7 +189,7 @@ impl Namespace {
         }
         self.entries_mut(at.0).remove(&at.1);
         self.orphan(inode);
-        self.pending.push(Change::Unlink { at });
+        self.note(Change::Unlink { at });
         Ok(())
     }
 
@@ -248,134 +214,8 @@ impl Namespace {
         }
         self.entries_mut(from.0).remove(&from.1);
         self.entries_mut(to.0).insert(to.1.clone(), inode);
-        self.pending.push(Change::Rename { from, to, inode });
+        self.note(Change::Rename { from, to, inode });
         Ok(())
-    }
-
-    /// Makes `change` durable.
-    fn commit(&mut self, change: &Change) {
-        match change {
-            Change::Link { at, inode } => {
-                self.durable_mut(at.0).insert(at.1.clone(), *inode);
-            }
-            Change::Unlink { at } => {
-                self.durable_mut(at.0).remove(&at.1);
-            }
-            Change::Rename { from, to, inode } => {
-                self.durable_mut(from.0).remove(&from.1);
-                self.durable_mut(to.0).insert(to.1.clone(), *inode);
-            }
-        }
-    }
-
-    fn durable_mut(&mut self, dir: Inode) -> &mut BTreeMap<OsString, Inode> {
-        &mut self.dirs.entry(dir).or_default().durable
-    }
-
-    /// Splits the waiting changes into those of a directory, with all that they rest on, and the rest.
-    fn take_changes(&mut self, dir: Inode) -> Vec<Change> {
-        let mut needed: BTreeSet<Place> = BTreeSet::new();
-        let mut taken = Vec::new();
-        let mut left = Vec::new();
-        // Newest first: what a change rests on is older.
-        for change in std::mem::take(&mut self.pending).into_iter().rev() {
-            if change.is_in(dir) || change.places().any(|p| needed.contains(p)) {
-                needed.extend(change.places().cloned());
-                taken.push(change);
-            } else {
-                left.push(change);
-            }
-        }
-        left.reverse();
-        taken.reverse();
-        self.pending = left;
-        taken
-    }
-
-    pub(super) fn sync_dir(&mut self, dir: Inode) {
-        for change in self.take_changes(dir) {
-            self.commit(&change);
-        }
-        self.collect();
-    }
-
-    /// A directory sync that failed for good: its changes stay visible, and no later sync makes them durable.
-    pub(super) fn forget_changes(&mut self, dir: Inode) {
-        self.take_changes(dir);
-    }
-
-    /// Frees the files that nothing holds any more; returns nothing of them but a few pages, the medium's old bytes.
-    pub(super) fn collect(&mut self) -> bool {
-        let mut orphans = std::mem::take(&mut self.orphans);
-        let before = orphans.len();
-        orphans.retain(|inode| {
-            let held = self.files.get(inode).is_some_and(|f| f.is_open() || f.linked)
-                || self.pending.iter().any(|c| c.inode() == Some(*inode))
-                || self.dirs.values().any(|d| d.durable.values().any(|i| i == inode));
-            if !held {
-                self.files.remove(inode);
-            }
-            held
-        });
-        self.orphans = orphans;
-        self.orphans.len() < before
-    }
-
-    /// Keeps a legal subset of the waiting changes and forgets the rest, with every file and directory that lost its name.
-    pub(super) fn lose_power(&mut self, rng: &mut Rng, mood: Mood) {
-        let pending = std::mem::take(&mut self.pending);
-        let mut fates: BTreeMap<Inode, (Fate, u64)> = BTreeMap::new();
-        for dir in pending.iter().flat_map(Change::places).map(|p| p.0) {
-            let count = pending.iter().filter(|c| c.is_in(dir)).count() as u64;
-            fates.entry(dir).or_insert_with(|| {
-                let fate = match (mood, rng.below(3)) {
-                    (Mood::Nothing, _) => Fate::First(0),
-                    (Mood::Everything, _) => Fate::First(count),
-                    (Mood::Mixed, 0) => Fate::First(rng.below(count + 1)),
-                    (Mood::Mixed, _) => Fate::Each { keep_of_8: [1, 4, 7][rng.index(3)] },
-                };
-                (fate, 0)
-            });
-        }
-        let mut lost: BTreeSet<Place> = BTreeSet::new();
-        for change in &pending {
-            let mut keeps = !change.places().any(|p| lost.contains(p));
-            let dirs: BTreeSet<Inode> = change.places().map(|p| p.0).collect();
-            for dir in dirs {
-                if let Some((fate, seen)) = fates.get_mut(&dir) {
-                    keeps &= match fate {
-                        Fate::First(n) => *seen < *n,
-                        Fate::Each { keep_of_8 } => rng.below(8) < *keep_of_8,
-                    };
-                    *seen += 1;
-                }
-            }
-            if keeps {
-                self.commit(change);
-            } else {
-                lost.extend(change.places().cloned());
-            }
-        }
-        self.keep_durable();
-    }
-
-    /// What is durable becomes what everyone sees.
-    fn keep_durable(&mut self) {
-        let mut reached = BTreeSet::from([ROOT]);
-        let mut queue = vec![ROOT];
-        while let Some(inode) = queue.pop() {
-            let Some(dir) = self.dirs.get_mut(&inode) else {
-                continue;
-            };
-            dir.entries = dir.durable.clone();
-            queue.extend(dir.entries.values().filter(|i| reached.insert(**i)));
-        }
-        self.dirs.retain(|inode, _| reached.contains(inode));
-        self.files.retain(|inode, _| reached.contains(inode));
-        for file in self.files.values_mut() {
-            file.linked = true;
-        }
-        self.orphans.clear();
     }
 
     /// All files by path, sorted.

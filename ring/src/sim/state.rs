@@ -14,7 +14,7 @@ use super::trace::{Event, Trace};
 use super::{DEAD_ERRNO, SimHandle};
 use crate::counters::Cell;
 use crate::file::Handle;
-use crate::{Class, Completion, Counters, File, IoError, PAGE, Result};
+use crate::{Arena, Class, Completion, Counters, File, IoError, PAGE, Result};
 
 /// Pages of deleted files that are kept to appear as garbage.
 const STALE_MAX: usize = 32;
@@ -37,6 +37,7 @@ pub(super) struct State {
     pub(super) flight: Flight,
     pub(super) faults: Faults,
     pub(super) trace: Trace,
+    pub(super) arena: Arc<Arena>,
     pub(super) counters: Arc<Counters>,
     pub(super) lanes: BTreeMap<u64, LaneState>,
     pub(super) next_lane: u64,
@@ -63,7 +64,7 @@ pub(super) fn dead(op: &'static str, path: &Path) -> IoError {
 }
 
 impl State {
-    pub(super) fn new(seed: u64, config: SimConfig, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(seed: u64, config: SimConfig, arena: Arc<Arena>) -> Self {
         let trace = Trace::new(config.trace_events);
         Self {
             config,
@@ -73,7 +74,8 @@ impl State {
             flight: Flight::default(),
             faults: Faults::default(),
             trace,
-            counters,
+            arena,
+            counters: Arc::default(),
             lanes: BTreeMap::new(),
             next_lane: 0,
             next_op: 1,
@@ -122,6 +124,7 @@ impl State {
             return Err(dead(verb, path));
         }
         self.clock += self.latency();
+        self.names.op = self.new_op();
         let mut errno = self.faults.planned(op, path);
         if errno.is_none() && op == FaultOp::SyncDir {
             let inode = self.names.lookup(path).unwrap_or(0);
@@ -279,7 +282,11 @@ impl State {
             let failed = &self.counters.cell(lane.class).failed;
             failed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
-        lane.done.push_back(Completion { token: ticket.token, result, buf: ticket.op.into_buf() });
+        lane.done.push_back(Completion {
+            token: ticket.token,
+            result,
+            buf: ticket.op.into_buf(),
+        });
     }
 
     /// The process is dead from here on: everything in flight is answered so, and what it may still do to the disk is decided by the

@@ -173,7 +173,7 @@ impl Pump {
         let tail = self.staging.refresh();
         let shared = Arc::clone(&self.shared);
         let requests = &shared.requests.0;
-        let (written, durable) = (self.writer.written(), self.shared.durable());
+        let (written, durable) = (self.writer.written(), shared.durable());
         let closing = requests.close.load(Ordering::SeqCst);
         let sync = tail > durable
             && (closing
@@ -257,8 +257,7 @@ impl Pump {
 
     /// The payload bytes of the segment to prepare now, if one is wanted, or why there may be none.
     fn wanted_capacity(&mut self) -> Option<Result<u64>> {
-        let shared = Arc::clone(&self.shared);
-        let requests = &shared.requests.0;
+        let requests = &self.shared.requests.0;
         let asked = requests.segment.load(Ordering::SeqCst);
         let (min, max) = (self.options.segment_bytes_min, self.options.segment_bytes_max);
         let capacity = match self.segments.last() {

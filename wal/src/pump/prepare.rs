@@ -22,7 +22,7 @@ use std::sync::Arc;
 use ringwood_ring::{Buf, Completion, Create, Disk, File, Lane, Op, OpenOptions, PAGE};
 
 use super::group::{no_room, push_one};
-use super::segments::{Link, Segment, Segments};
+use super::segments::{Link, Segment};
 use crate::header::SegmentHeader;
 use crate::{Lsn, Result, WalError, names};
 

@@ -107,8 +107,8 @@ impl Segments {
         let first = self.live.front()?;
         let is_old = self.old > 0;
         let over = first.data_end <= released && (is_old || first.end() <= written);
-        // The newest segment stays: its number and end are what the next one continues.
-        if !over || (!is_old && self.live.len() == 1) {
+        // One stays in any case: a store without any segment is a new store.
+        if !over || self.live.len() == 1 {
             return None;
         }
         self.old -= usize::from(is_old);

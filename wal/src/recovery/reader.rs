@@ -27,11 +27,6 @@ impl<'a> RunReader<'a> {
         }
     }
 
-    /// Where the first segment starts.
-    pub(crate) fn start(&self) -> Lsn {
-        self.segments.first().map_or(0, |s| s.start)
-    }
-
     /// Where the last segment ends.
     pub(crate) fn end(&self) -> Lsn {
         self.segments.last().map_or(0, Segment::end)

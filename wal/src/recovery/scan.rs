@@ -1,7 +1,7 @@
 //! Scanning a stream for batches, and for promises beyond its end.
 
 use crate::record::{self, ALIGN, HEADER_BYTES, Kind, Parsed, RECORD_BYTES_MAX, Record, Seed};
-use crate::{BATCH_BYTES_MAX, Lsn, Result, WalError};
+use crate::{BATCH_BYTES_MAX, Lsn, Result};
 
 use super::reader::RunReader;
 

@@ -63,13 +63,11 @@ pub(crate) fn start(
         writer,
         preparer,
     );
+    // No link leads to these.
+    remove(disk, recovered.unneeded.iter().map(|&n| names::segment(dir, n)));
+    shared.requests.0.released.store(from, Ordering::SeqCst);
     bind_first(&mut pump, link.start)?;
     report.full = shared.full_reason();
-    // The new run is durable: from here on files may go.
-    if report.full.is_none() {
-        shared.requests.0.released.store(from, Ordering::SeqCst);
-        remove(disk, recovered.unneeded.iter().map(|&n| names::segment(dir, n)));
-    }
     pump.lane = disk.lane(LaneSpec {
         class: Class::Log,
         depth: pump::LANE_DEPTH,
@@ -83,13 +81,12 @@ pub(crate) fn start(
     })
 }
 
-/// Steps the pump until the run has a segment, or none can be had.
+/// Steps the pump until the run has a segment, or none can be had: not even by recycling what is released.
 fn bind_first(pump: &mut Pump, start: Lsn) -> Result<()> {
-    pump.shared.requests.0.segment.store(true, Ordering::SeqCst);
-    while pump.shared.limit() == start && pump.shared.full_reason().is_none() {
+    while pump.shared.limit() == start {
         match pump.step(true) {
-            Ok(Progress::Closed) => return Err(WalError::Closed),
-            Ok(_) => {}
+            Ok(Progress::Idle | Progress::Closed) => break,
+            Ok(Progress::Worked | Progress::Waiting) => {}
             Err(WalError::Poisoned { reason }) => return Err((*reason).clone()),
             Err(error) => return Err(error),
         }

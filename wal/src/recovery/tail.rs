@@ -158,6 +158,7 @@ fn read_newest(
 ) -> Result<Lsn> {
     let seed = Seed::new(store_id, run.salt);
     let begin = from.max(run.start());
+    let batches_before = assembler.batches;
     let mut reader = RunReader::new(&mut *lane, &run.segments, alloc(disk, READ_BYTES)?);
     let run_end = reader.end();
     if begin >= run_end {
@@ -205,7 +206,9 @@ fn read_newest(
         finish::rewrite(disk, lane, &run.segments, promised, staged_from, staged.as_ref(), scanned.end)?;
     let end = assembler.open().unwrap_or(scanned.end);
     report.cut_bytes = scanned.end - end;
-    Ok(end)
+    // A run that holds nothing but the mark of its close is as good as none: else each opening would leave a segment.
+    let is_mark_only = scanned.closed && assembler.batches == batches_before && begin == run.start();
+    Ok(if is_mark_only { begin } else { end })
 }
 
 fn broken_promise(run: &Run, scanned: &Scanned, evidence: Evidence) -> WalError {
