@@ -438,7 +438,7 @@ fn entry(port: &mut impl Port, slot: &mut Slot, tag: u64, link: bool, idle: bool
     slot.fixed = false;
     let fixed = &mut slot.fixed;
     let mut span = |buf: &crate::Buf, len: usize| {
-        let index = port.fixed(buf, idle);
+        let index = port.fixed(buf, (moved, len - moved), idle);
         *fixed = index.is_some();
         Span {
             addr: buf.as_ptr() as usize + moved,

@@ -209,7 +209,7 @@ impl Port for FakeRing {
         self.polled
     }
 
-    fn fixed(&mut self, _buf: &Buf, _idle: bool) -> Option<u16> {
+    fn fixed(&mut self, _buf: &Buf, _range: (usize, usize), _idle: bool) -> Option<u16> {
         None
     }
 

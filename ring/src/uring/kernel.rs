@@ -252,8 +252,8 @@ impl Port for KernelPort {
         self.is_polled
     }
 
-    fn fixed(&mut self, buf: &Buf, idle: bool) -> Option<u16> {
-        self.registry.fixed(&mut self.table, &self.ring, buf, idle)
+    fn fixed(&mut self, buf: &Buf, range: (usize, usize), idle: bool) -> Option<u16> {
+        self.registry.fixed(&mut self.table, &self.ring, buf, range, idle)
     }
 
     unsafe fn push(&mut self, entry: &Entry) {

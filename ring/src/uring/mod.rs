@@ -32,6 +32,8 @@ mod slab;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod ring_tests;
+#[cfg(test)]
 mod tests;
 
 use std::os::fd::AsRawFd;
@@ -138,11 +140,6 @@ impl UringDisk {
             restricted,
         )?
         .1;
-        let log = make(
-            Role::new(Class::Log, Owner::Thread, sqpoll, config.restrict),
-            restricted,
-        )?
-        .1;
         let (master, is_poller) = match poller {
             Some((ring, _)) => (ring, true),
             None => (
@@ -164,6 +161,7 @@ impl UringDisk {
                 names.join(", ")
             ));
         }
+        let log = Role::new(Class::Log, Owner::Thread, sqpoll, config.restrict).wanted(refused);
         let quiet = if sqpoll { Flags::default() } else { pool_flags };
         Ok(Arc::new(Self {
             arena,

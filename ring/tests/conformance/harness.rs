@@ -20,20 +20,13 @@ pub struct Backend {
 }
 
 fn kernel(name: &'static str, choice: IoChoice) -> Option<Backend> {
-    let disk = match open_disk(choice, ARENA_BYTES, UringConfig::default()) {
-        Ok(disk) => disk,
+    match open_disk(choice, ARENA_BYTES, UringConfig::default()) {
+        Ok(disk) => Some(Backend::of(name, disk)),
         Err(error) => {
             println!("skipped: {error}");
-            return None;
+            None
         }
-    };
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    Some(Backend {
-        name,
-        disk,
-        root: dir.path().to_path_buf(),
-        _dir: Some(dir),
-    })
+    }
 }
 
 pub fn uring() -> Option<Backend> {
@@ -51,6 +44,17 @@ pub fn syscalls() -> Option<Backend> {
 // }
 
 impl Backend {
+    /// A backend of the kernel, in a fresh directory.
+    pub fn of(name: &'static str, disk: Arc<dyn Disk>) -> Self {
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self {
+            name,
+            disk,
+            root: dir.path().to_path_buf(),
+            _dir: Some(dir),
+        }
+    }
+
     /// Whether this is the io_uring backend, for promises about enters and entries.
     pub fn is_uring(&self) -> bool {
         self.name == "uring"
