@@ -32,6 +32,7 @@ mod map;
 mod op;
 mod os;
 mod pool;
+pub mod probe;
 mod syscall;
 mod uring;
 

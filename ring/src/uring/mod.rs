@@ -45,6 +45,7 @@ use self::buffers::Registry;
 pub use self::config::{RegisteredBuffers, UringConfig};
 use self::core::Core;
 use self::fork::Process;
+pub(crate) use self::inspect::{Survey, survey};
 use self::kernel::{Build, KernelPort, OwnRing, Waits};
 pub(crate) use self::refusal::Refusal;
 use self::refusal::ring_path;

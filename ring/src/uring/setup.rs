@@ -29,7 +29,7 @@ pub(super) enum Flag {
 }
 
 impl Flag {
-    const ALL: [Flag; 8] = [
+    pub(super) const ALL: [Flag; 8] = [
         Flag::Clamp,
         Flag::Disabled,
         Flag::SubmitAll,

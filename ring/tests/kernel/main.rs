@@ -7,6 +7,7 @@
 mod harness;
 
 mod children;
+mod doctor;
 mod limits;
 mod options;
 mod ownership;
