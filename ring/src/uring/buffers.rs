@@ -1,7 +1,8 @@
 //! Registered buffers: slice `i` of the arena is buffer `i` of every ring that has it.
 //!
-//! A slice is a huge page. Registering pins its memory, so it is done slice by slice as they come into use: pinning a
-//! fresh 32 MiB at once was seen to take over 100 ms, and an empty store would hold all of it.
+//! A slice is a huge page. Registering faults its memory in and pins it, so it is done slice by slice as they come into
+//! use. With whole chunks of the arena (32 MiB) an empty store would hold all of the first, and its first operation would
+//! wait for the kernel to clear it: some milliseconds on a quiet machine, over 100 ms seen on a loaded one.
 //!
 //! The ladder, best first; a rung that the kernel refuses is left for good and the reason noted:
 //!
@@ -22,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use io_uring::IoUring;
 use io_uring::types::CloneBuffersFlags;
 
-use super::kernel::{OwnRing, errno};
+use super::build::{OwnRing, errno};
 use super::refusal::name;
 use crate::os::{Host, kib};
 use crate::{Arena, Buf};
@@ -226,7 +227,7 @@ impl Registry {
             }
             Err(e) => {
                 table.barred[slice] = true;
-                let why = name(errno(e));
+                let why = name(errno(&e));
                 state.note(format!(
                     "a ring could not clone registered buffers ({why}): its operations use plain memory"
                 ));
@@ -238,7 +239,7 @@ impl Registry {
     fn register_in(&self, state: &mut State, table: &mut Table, ring: &IoUring, slice: usize) {
         if !table.has_table {
             if let Err(e) = ring.submitter().register_buffers_sparse(self.slice_count as u32) {
-                let why = name(errno(e));
+                let why = name(errno(&e));
                 state.note(format!(
                     "a ring could not make a table of registered buffers ({why}): its operations use plain memory"
                 ));
@@ -273,7 +274,7 @@ impl Registry {
             Err(e) => {
                 let note = format!(
                     "registering I/O memory failed with {} ({}): what could not be registered is used unregistered",
-                    name(errno(e)),
+                    name(errno(&e)),
                     state.limit
                 );
                 state.note(note);
@@ -352,7 +353,7 @@ fn try_rungs(best: Rung, master: &IoUring, other: &IoUring, slices: u32, notes: 
     if let Err(e) = master.submitter().register_buffers_sparse(slices) {
         notes.push(format!(
             "the kernel has no sparse tables of registered buffers ({}; 5.19): operations use plain memory",
-            name(errno(e))
+            name(errno(&e))
         ));
         return Rung::Plain;
     }
@@ -363,7 +364,7 @@ fn try_rungs(best: Rung, master: &IoUring, other: &IoUring, slices: u32, notes: 
     if let Err(e) = other.submitter().register_buffers_clone(from) {
         notes.push(format!(
             "the kernel cannot clone registered buffers ({}; 6.12): each ring registers, and is charged for, its own",
-            name(errno(e))
+            name(errno(&e))
         ));
         return Rung::PerRing;
     }

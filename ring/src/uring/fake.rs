@@ -176,7 +176,7 @@ impl FakeRing {
                 bytes = bytes.min(self.file.len() - start);
                 // SAFETY: the lane keeps the span valid until its answer, which has not been given.
                 unsafe {
-                    std::ptr::copy_nonoverlapping(self.file[start..].as_ptr(), span.addr as *mut u8, bytes)
+                    std::ptr::copy_nonoverlapping(self.file[start..].as_ptr(), span.addr as *mut u8, bytes);
                 };
             }
             Call::Write { span, offset, .. } => {
@@ -253,7 +253,7 @@ impl Port for FakeRing {
                 self.step();
             }
         }
-        while !self.flying.is_empty() && self.random() % 3 == 0 {
+        while !self.flying.is_empty() && self.random().is_multiple_of(3) {
             self.step();
         }
         Entered {

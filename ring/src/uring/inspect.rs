@@ -2,7 +2,7 @@
 
 use io_uring::{IoUring, Parameters, Probe, opcode};
 
-use super::kernel::{Build, errno};
+use super::build::{Build, errno};
 use super::port::FILLER;
 use super::refusal::Refusal;
 use super::setup::{Flag, Flags};
@@ -34,7 +34,7 @@ pub(super) fn opcodes(ring: &IoUring) -> Result<[(&'static str, bool); 6], Refus
     let mut probe = Probe::new();
     ring.submitter()
         .register_probe(&mut probe)
-        .map_err(|e| Refusal::Register("probe", errno(e)))?;
+        .map_err(|e| Refusal::Register("probe", errno(&e)))?;
     Ok(OPCODES.map(|(name, code)| (name, probe.is_supported(code))))
 }
 
@@ -56,7 +56,7 @@ pub(super) fn verify(ring: &mut IoUring) -> Result<(), Refusal> {
     loop {
         match ring.submit_and_wait(1) {
             Err(e) if e.raw_os_error() == Some(libc::EINTR) => {}
-            Err(e) => return Err(Refusal::Nop(errno(e))),
+            Err(e) => return Err(Refusal::Nop(errno(&e))),
             Ok(_) => match ring.completion().next() {
                 Some(answer) if answer.result() < 0 => return Err(Refusal::Nop(-answer.result())),
                 Some(_) => return Ok(()),

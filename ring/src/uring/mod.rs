@@ -4,9 +4,10 @@
 //!
 //! | module | what it does | unsafe |
 //! |---|---|---|
-//! | `core`, `chain`, `judge`, `slab` | the lane's logic, over a [`Port`](port::Port): queueing, chains, retries, waiting | one push |
+//! | `core`, `chain`, `judge`, `request`, `slab` | the lane's logic, over a [`Port`](port::Port): queueing, chains, retries, waiting | one push |
 //! | `lane` | who may use a lane, and dropping it | |
 //! | `kernel` | the kernel's ring as a port | yes |
+//! | `build` | making rings, restricting them, keeping forked children away | one drop |
 //! | `buffers` | registered buffers and their ladder | one call |
 //! | `setup` | setup flags and their ladder | |
 //! | `inspect`, `refusal` | whether io_uring works here, and if not, why | a no-op |
@@ -16,6 +17,7 @@
 //! they save (one atomic an operation) is small beside what registered buffers save.
 
 mod buffers;
+mod build;
 mod chain;
 mod config;
 mod core;
@@ -26,9 +28,12 @@ mod kernel;
 mod lane;
 mod port;
 mod refusal;
+mod request;
 mod setup;
 mod slab;
 
+#[cfg(test)]
+mod chaos;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
@@ -42,11 +47,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use self::buffers::Registry;
+use self::build::{Build, OwnRing};
 pub use self::config::{RegisteredBuffers, UringConfig};
 use self::core::Core;
 use self::fork::Process;
 pub(crate) use self::inspect::{Survey, survey};
-use self::kernel::{Build, KernelPort, OwnRing, Waits};
+use self::kernel::{KernelPort, Waits};
 pub(crate) use self::refusal::Refusal;
 use self::refusal::ring_path;
 use self::setup::{Flags, Role, climb_down};
@@ -80,12 +86,6 @@ pub struct UringDisk {
     degraded: Vec<String>,
 }
 
-impl std::fmt::Debug for OwnRing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OwnRing({})", self.as_raw_fd())
-    }
-}
-
 impl UringDisk {
     /// A disk whose lanes use `arena`, if io_uring works here: a few small rings are made and tried, which costs well under a
     /// millisecond.
@@ -117,7 +117,7 @@ impl UringDisk {
         inspect::verify(&mut pooled)?;
         let (features, pooled) = (pooled.params().clone(), pooled);
         let poll = config.sqpoll.map(|idle| Build {
-            sqpoll_ms: Some(idle.as_millis().try_into().unwrap_or(u32::MAX)),
+            sqpoll_ms: Some(whole_ms(idle)),
             ..small
         });
         let poller = poll.and_then(|build| {
@@ -194,6 +194,11 @@ impl UringDisk {
     }
 }
 
+/// A polling thread's idle time as the kernel takes it; 0 would mean its default.
+fn whole_ms(idle: Duration) -> u32 {
+    idle.as_millis().clamp(1, u128::from(u32::MAX)) as u32
+}
+
 impl Disk for UringDisk {
     fn caps(&self) -> Caps {
         let mut features: Vec<&'static str> = self.granted.iter().map(setup::Flag::name).collect();
@@ -234,7 +239,7 @@ impl Disk for UringDisk {
         let depth = spec.depth.clamp(1, DEPTH_MAX).next_power_of_two();
         let build = Build {
             entries: depth,
-            sqpoll_ms: self.poller.as_ref().map(|_| 0),
+            sqpoll_ms: self.config.sqpoll.map(whole_ms),
             attach: self.poller.as_ref().map(|ring| ring.as_raw_fd()),
             restrict: self.config.restrict,
         };

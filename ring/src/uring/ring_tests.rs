@@ -7,7 +7,8 @@ use std::sync::Arc;
 use io_uring::{opcode, squeue, types};
 
 use super::buffers::{Registry, Rung, Table};
-use super::kernel::{Build, KernelPort, OwnRing, Waits};
+use super::build::{Build, OwnRing};
+use super::kernel::{KernelPort, Waits};
 use super::port::{Call, Entry, FILLER, Port, Span};
 use super::setup::{Flags, Role, climb_down};
 use crate::os::Host;

@@ -9,6 +9,7 @@ use crate::{Class, Owner};
 /// A setup flag, in the order in which kernels learned them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[allow(clippy::enum_variant_names, reason = "the kernel's names")]
 pub(super) enum Flag {
     /// 5.6: too large a queue is cut to the maximum instead of refused.
     Clamp,

@@ -1,13 +1,13 @@
 //! Limits met at work: locked memory, file size; and the end of the road.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
-use ringwood_ring::{
-    Arena, Class, Disk, LaneSpec, Op, OpenOptions, Owner, PAGE, SyscallDisk, UringConfig, UringDisk,
-};
+use ringwood_ring::{Arena, Class, Disk, LaneSpec, Op, Owner, PAGE, SyscallDisk, UringConfig, UringDisk};
 
 use crate::children::{in_child, limit_unprivileged};
-use crate::harness::{Backend, arena, chain, one, sync, uring};
+use crate::harness::{Backend, all, arena, chain, one, sync, uring};
 
 /// A file that stays usable when the process gives up its rights.
 fn some_file(b: &Backend) -> ringwood_ring::File {
@@ -194,10 +194,70 @@ fn a_dead_process_holds_no_directory() {
         let mut lane = b.pooled(8);
         lane.push(0, b.write(&file, 0, 1, 1)).unwrap();
         lane.submit().unwrap();
-        let _ = OpenOptions::READ;
         std::process::abort();
     });
     child.aborted();
     let disk = SyscallDisk::new(arena(1 << 20), Vec::new());
     drop(disk.lock_dir(&path).unwrap());
+}
+
+extern "C" fn ignore(_: libc::c_int) {}
+
+#[test]
+fn signals_disturb_nothing() {
+    let child = in_child("limits::signals_disturb_nothing", || {
+        let Some(b) = uring() else { return };
+        let file = b.filled("f", 64, 0);
+        // SAFETY: the handler does nothing (and, without SA_RESTART, interrupts calls); the action outlives the call.
+        let set = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = ignore as *const () as usize;
+            libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut())
+        };
+        assert_eq!(set, 0);
+        // SAFETY: asks who this thread is.
+        let target = unsafe { libc::pthread_self() };
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    // SAFETY: the target waits for this thread and so is alive.
+                    assert_eq!(unsafe { libc::pthread_kill(target, libc::SIGUSR1) }, 0);
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+            });
+            let (mut reaps, before) = (0, b.disk.counters().snapshot());
+            let enters = || b.disk.counters().snapshot().since(&before).total().enters;
+            'rounds: for round in 0..200u8 {
+                for (class, owner) in [
+                    (Class::Log, Owner::Thread),
+                    (Class::Compaction, Owner::Pool),
+                    (Class::Flush, Owner::Thread),
+                ] {
+                    let mut lane = b.lane(class, 64, owner);
+                    for page in 8..64 {
+                        lane.push(page as u64, b.read(&file, page, 1)).unwrap();
+                    }
+                    for done in all(&mut *lane) {
+                        assert_eq!(done.buf.unwrap().as_slice()[5], done.token as u8);
+                    }
+                    let results = chain(&mut *lane, vec![b.write(&file, 0, 1, round), sync(&file)]);
+                    assert_eq!(results, [Ok(PAGE), Ok(0)]);
+                    reaps += 2;
+                }
+                // An interrupted wait is waited for again: one enter more than was asked for.
+                if round >= 20 && enters() >= reaps + 20 {
+                    println!("DONE: {reaps} waits took {} enters", enters());
+                    break 'rounds;
+                }
+            }
+            stop.store(true, Relaxed);
+        });
+        assert_eq!(b.disk.counters().snapshot().total().failed, 0);
+    });
+    let text = child.succeeded();
+    assert!(
+        text.contains("DONE") || text.contains("skipped:"),
+        "no signal ever came: {text}"
+    );
 }

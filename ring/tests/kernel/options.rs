@@ -117,3 +117,29 @@ fn background_lanes_wait_for_batches() {
     let mut lane = b.lane(Class::Flush, 2, Owner::Thread);
     one(&mut *lane, b.read(&file, 0, 1)).result.unwrap();
 }
+
+/// Why the log's lanes have other flags than the rest: their owner forms the next group while a chain goes on by itself.
+#[test]
+fn a_chain_of_the_log_advances_while_its_owner_does_something_else() {
+    let Some(b) = crate::harness::uring() else { return };
+    let file = b.filled("log", 4, 0);
+    let mut lane = b.lane(Class::Log, 8, Owner::Thread);
+    let mut ops = vec![(0, b.write(&file, 1, 1, 9)), (1, sync(&file))];
+    assert!(lane.push_chain(&mut ops));
+    lane.submit().unwrap();
+    let mut out = Vec::new();
+    for _ in 0..5000 {
+        std::thread::sleep(Duration::from_millis(1));
+        // On these rings, looking is no system call.
+        if lane.reap(0, &mut out).unwrap() > 0 && lane.in_flight() == 0 {
+            break;
+        }
+    }
+    assert_eq!(out.len(), 2, "write and sync are done");
+    let counts = *b.disk.counters().snapshot().class(Class::Log);
+    assert_eq!(
+        (counts.enters, counts.sqes),
+        (1, 2),
+        "with the one call that submitted them"
+    );
+}

@@ -100,10 +100,8 @@ fn too_few_descriptors_are_named_with_figures() {
             rlim_max: 64,
         };
         // SAFETY: a plain system call; `limit` outlives it.
-        assert_eq!(
-            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) },
-            0
-        );
+        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+        assert_eq!(set, 0);
         let disk = open_disk(IoChoice::Auto, ARENA, UringConfig::default()).unwrap();
         println!(
             "AUTO {}: {}",
