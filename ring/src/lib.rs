@@ -33,6 +33,7 @@ mod map;
 mod op;
 mod os;
 mod pool;
+pub mod probe;
 pub mod sim;
 mod syscall;
 mod uring;

@@ -34,7 +34,8 @@ const CAP_IPC_LOCK: u32 = 14;
 impl Host {
     /// Reads everything anew: a process may drop privileges or raise limits as it goes.
     pub(crate) fn read() -> Self {
-        let status = text("/proc/self/status").unwrap_or_default();
+        // The thread's own: a filter may be on some threads only.
+        let status = text("/proc/thread-self/status").unwrap_or_default();
         let capabilities = field(&status, "CapEff:").and_then(|v| u64::from_str_radix(v, 16).ok());
         let limit = |resource| {
             let limit = getrlimit(resource);

@@ -17,11 +17,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::chain::Chains;
 use super::judge::{Verdict, judge};
-use super::port::{Call, Entry, FILLER, Port, Span};
+use super::port::{FILLER, Port};
 use super::refusal::ring_path;
+use super::request::{count, entry};
 use super::slab::{Slab, Slot};
 use crate::counters::Cell;
-use crate::os::fd;
 use crate::{Class, Completion, Counters, IoError, IoErrorKind, Op, Result};
 
 /// Enters in a row that find the kernel out of memory for requests, with none of ours in flight whose end would free some,
@@ -64,7 +64,11 @@ impl<P: Port> Core<P> {
         depth: usize,
         linger_max: usize,
     ) -> Self {
-        assert!(depth <= port.capacity(), "depth {depth} over a queue of {}", port.capacity());
+        assert!(
+            depth <= port.capacity(),
+            "depth {depth} over a queue of {}",
+            port.capacity()
+        );
         Self {
             port,
             slots: Slab::default(),
@@ -93,7 +97,12 @@ impl<P: Port> Core<P> {
     }
 
     pub(super) fn push_chain(&mut self, ops: &mut Vec<(u64, Op)>) -> bool {
-        assert!(ops.len() <= self.depth, "a chain of {} on a lane of depth {}", ops.len(), self.depth);
+        assert!(
+            ops.len() <= self.depth,
+            "a chain of {} on a lane of depth {}",
+            ops.len(),
+            self.depth
+        );
         if self.room() < ops.len() {
             return false;
         }
@@ -421,46 +430,4 @@ fn unknown(tag: u64) -> ! {
         "ringwood: an I/O completion carries the unknown tag {tag:#x}; memory or the ring is corrupt: aborting"
     );
     std::process::abort();
-}
-
-/// The submission of what is left of an operation.
-fn entry(port: &mut impl Port, slot: &mut Slot, tag: u64, link: bool, idle: bool) -> Entry {
-    let moved = slot.moved;
-    slot.fixed = false;
-    let fixed = &mut slot.fixed;
-    let mut span = |buf: &crate::Buf, len: usize| {
-        let index = port.fixed(buf, idle);
-        *fixed = index.is_some();
-        Span { addr: buf.as_ptr() as usize + moved, len: (len - moved) as u32, fixed: index }
-    };
-    let call = match &slot.op {
-        Op::Read { offset, buf, len, .. } => {
-            Call::Read { span: span(buf, *len), offset: offset + moved as u64 }
-        }
-        Op::Write { offset, buf, len, dsync, .. } => {
-            Call::Write { span: span(buf, *len), offset: offset + moved as u64, dsync: *dsync }
-        }
-        Op::Sync { data_only, .. } => Call::Sync { data_only: *data_only },
-    };
-    Entry { tag, fd: std::os::fd::AsRawFd::as_raw_fd(&fd(slot.op.file())), call, link }
-}
-
-fn count(cell: &Cell, op: &Op, bytes: usize, fixed: bool) {
-    let way = if fixed { &cell.fixed } else { &cell.plain };
-    match op {
-        Op::Read { .. } => {
-            cell.reads.fetch_add(1, Relaxed);
-            cell.read_bytes.fetch_add(bytes as u64, Relaxed);
-            way.fetch_add(1, Relaxed);
-        }
-        Op::Write { dsync, .. } => {
-            cell.writes.fetch_add(1, Relaxed);
-            cell.write_bytes.fetch_add(bytes as u64, Relaxed);
-            cell.syncs.fetch_add(u64::from(*dsync), Relaxed);
-            way.fetch_add(1, Relaxed);
-        }
-        Op::Sync { .. } => {
-            cell.syncs.fetch_add(1, Relaxed);
-        }
-    }
 }

@@ -79,7 +79,10 @@ impl FakeRing {
     }
 
     pub(super) fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1 + 2 * self.seed);
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1 + 2 * self.seed);
         self.random >> 33
     }
 
@@ -131,7 +134,11 @@ impl FakeRing {
     fn step(&mut self) {
         let at = self.random() as usize % self.flying.len();
         let entry = self.flying[at].pop_front().expect("no empty chains");
-        let answer = if entry.tag == FILLER { 0 } else { self.execute(&entry) };
+        let answer = if entry.tag == FILLER {
+            0
+        } else {
+            self.execute(&entry)
+        };
         let whole = match entry.call {
             Call::Read { span, .. } | Call::Write { span, .. } => answer == span.len as i32,
             Call::Sync { .. } => answer == 0,
@@ -139,7 +146,8 @@ impl FakeRing {
         self.answers.push_back((entry.tag, answer));
         if !whole {
             let rest = std::mem::take(&mut self.flying[at]);
-            self.answers.extend(rest.iter().map(|e| (e.tag, -libc::ECANCELED)));
+            self.answers
+                .extend(rest.iter().map(|e| (e.tag, -libc::ECANCELED)));
         }
         if self.flying[at].is_empty() {
             self.flying.remove(at);
@@ -168,7 +176,7 @@ impl FakeRing {
                 bytes = bytes.min(self.file.len() - start);
                 // SAFETY: the lane keeps the span valid until its answer, which has not been given.
                 unsafe {
-                    std::ptr::copy_nonoverlapping(self.file[start..].as_ptr(), span.addr as *mut u8, bytes)
+                    std::ptr::copy_nonoverlapping(self.file[start..].as_ptr(), span.addr as *mut u8, bytes);
                 };
             }
             Call::Write { span, offset, .. } => {
@@ -180,7 +188,10 @@ impl FakeRing {
             }
             Call::Sync { .. } => {}
         }
-        self.executed.push(Executed { key, whole: bytes == len });
+        self.executed.push(Executed {
+            key,
+            whole: bytes == len,
+        });
         bytes as i32
     }
 }
@@ -198,7 +209,7 @@ impl Port for FakeRing {
         self.polled
     }
 
-    fn fixed(&mut self, _buf: &Buf, _idle: bool) -> Option<u16> {
+    fn fixed(&mut self, _buf: &Buf, _range: (usize, usize), _idle: bool) -> Option<u16> {
         None
     }
 
@@ -226,7 +237,10 @@ impl Port for FakeRing {
         match turn {
             Some(Turn::Errno(errno)) => {
                 self.taken.push(0);
-                return Entered { called: true, result: Err(errno) };
+                return Entered {
+                    called: true,
+                    result: Err(errno),
+                };
             }
             Some(Turn::Take(count)) => taken = taken.min(count),
             None => {}
@@ -239,10 +253,13 @@ impl Port for FakeRing {
                 self.step();
             }
         }
-        while !self.flying.is_empty() && self.random() % 3 == 0 {
+        while !self.flying.is_empty() && self.random().is_multiple_of(3) {
             self.step();
         }
-        Entered { called: true, result: Ok(()) }
+        Entered {
+            called: true,
+            result: Ok(()),
+        }
     }
 
     fn has_hidden(&mut self) -> bool {

@@ -1,17 +1,16 @@
 //! The kernel's ring behind [`Port`]. One of the few places with unsafe code: entries are built and pushed here.
 
-use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use io_uring::types::{Fd, FsyncFlags, SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring, opcode, register::Restriction, squeue};
+use io_uring::{EnterFlags, IoUring, opcode, squeue};
 use memmap2::MmapOptions;
 
 use super::buffers::{Registry, Table};
+use super::build::{OwnRing, errno};
 use super::fork::Process;
 use super::port::{Call, Entered, Entry, FILLER, Port};
 use super::setup::{Flag, Flags};
@@ -26,79 +25,6 @@ const SQE_TAG_AT: usize = 32;
 /// No lingering wait lasts longer than this before it is made anew.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What to build besides the flags.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Build {
-    pub(super) entries: u32,
-    /// Poll the submission queue in the kernel, with a thread that sleeps after this many milliseconds.
-    pub(super) sqpoll_ms: Option<u32>,
-    /// A ring whose polling thread to share.
-    pub(super) attach: Option<RawFd>,
-    pub(super) restrict: bool,
-}
-
-impl Build {
-    /// Makes a ring.
-    ///
-    /// # Errors
-    /// The errno of setup or of registering the restrictions.
-    pub(super) fn ring(self, flags: Flags) -> Result<IoUring, i32> {
-        let mut builder = IoUring::builder();
-        builder.dontfork();
-        for flag in flags.iter() {
-            match flag {
-                Flag::Clamp => builder.setup_clamp(),
-                Flag::Disabled => builder.setup_r_disabled(),
-                Flag::SubmitAll => builder.setup_submit_all(),
-                Flag::CoopTaskrun => builder.setup_coop_taskrun(),
-                Flag::TaskrunFlag => builder.setup_taskrun_flag(),
-                Flag::SingleIssuer => builder.setup_single_issuer(),
-                Flag::DeferTaskrun => builder.setup_defer_taskrun(),
-                Flag::NoSqarray => builder.setup_no_sqarray(),
-            };
-        }
-        if let Some(idle) = self.sqpoll_ms {
-            builder.setup_sqpoll(idle);
-        }
-        if let Some(fd) = self.attach {
-            builder.setup_attach_wq(fd);
-        }
-        let ring = builder.build(self.entries).map_err(errno)?;
-        if self.restrict {
-            restrict(&ring)?;
-        }
-        Ok(ring)
-    }
-}
-
-/// Registrations that a restricted ring may still make: enabling itself and all about buffers.
-const REGISTER_ENABLE_RINGS: u8 = 12;
-const REGISTER_BUFFERS: [u8; 4] = [1, 15, 16, 30];
-
-/// Restricts a disabled ring, for good, to what a store needs.
-fn restrict(ring: &IoUring) -> Result<(), i32> {
-    let opcodes = [
-        opcode::Nop::CODE,
-        opcode::Read::CODE,
-        opcode::ReadFixed::CODE,
-        opcode::Write::CODE,
-        opcode::WriteFixed::CODE,
-        opcode::Fsync::CODE,
-    ];
-    let list = |registers: &[u8]| -> Vec<Restriction> {
-        let operations = opcodes.iter().map(|&op| Restriction::sqe_op(op));
-        let registers = registers.iter().map(|&op| Restriction::register_op(op));
-        let flags = Restriction::sqe_flags_allowed(squeue::Flags::IO_LINK.bits());
-        operations.chain(registers).chain([Restriction::register_op(REGISTER_ENABLE_RINGS), flags]).collect()
-    };
-    // A kernel that cannot clone does not know the registration either and refuses the list that names it.
-    let submitter = ring.submitter();
-    submitter
-        .register_restrictions(&mut list(&REGISTER_BUFFERS))
-        .or_else(|_| submitter.register_restrictions(&mut list(&REGISTER_BUFFERS[..3])))
-        .map_err(errno)
-}
-
 /// How a ring waits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Waits {
@@ -106,42 +32,6 @@ pub(super) struct Waits {
     pub(super) no_iowait: bool,
     /// How long a lingering wait waits for more than one answer (6.12).
     pub(super) linger: Option<Duration>,
-}
-
-/// A ring that knows its process: a forked child has its descriptor, but neither its mappings nor a right to it.
-pub(super) struct OwnRing {
-    ring: ManuallyDrop<IoUring>,
-    process: Process,
-}
-
-impl OwnRing {
-    pub(super) fn new(ring: IoUring) -> Self {
-        Self { ring: ManuallyDrop::new(ring), process: Process::current() }
-    }
-}
-
-impl Deref for OwnRing {
-    type Target = IoUring;
-    fn deref(&self) -> &IoUring {
-        &self.ring
-    }
-}
-
-impl DerefMut for OwnRing {
-    fn deref_mut(&mut self) -> &mut IoUring {
-        &mut self.ring
-    }
-}
-
-impl Drop for OwnRing {
-    fn drop(&mut self) {
-        if self.process.is_current() {
-            // SAFETY: dropped once, here.
-            unsafe { ManuallyDrop::drop(&mut self.ring) };
-        }
-        // In a forked child the queues' addresses may be something else by now: unmapping them would be wrong. The
-        // descriptor goes with the child's end or its exec.
-    }
 }
 
 /// See the module documentation.
@@ -174,7 +64,7 @@ impl KernelPort {
 
     /// The process that the ring works in.
     pub(super) fn process(&self) -> Process {
-        self.ring.process
+        self.ring.process()
     }
 
     /// Whether answers can appear without an enter by the owner.
@@ -188,7 +78,10 @@ impl KernelPort {
     /// The errno of the registration.
     pub(super) fn enable(&mut self) -> Result<(), i32> {
         if self.is_disabled {
-            self.ring.submitter().register_enable_rings().map_err(errno)?;
+            self.ring
+                .submitter()
+                .register_enable_rings()
+                .map_err(|e| errno(&e))?;
             self.is_disabled = false;
         }
         Ok(())
@@ -201,7 +94,9 @@ impl KernelPort {
             Call::Read { span, offset } => {
                 let addr = span.addr as *mut u8;
                 match span.fixed {
-                    Some(index) => opcode::ReadFixed::new(fd, addr, span.len, index).offset(offset).build(),
+                    Some(index) => opcode::ReadFixed::new(fd, addr, span.len, index)
+                        .offset(offset)
+                        .build(),
                     None => opcode::Read::new(fd, addr, span.len).offset(offset).build(),
                 }
             }
@@ -213,15 +108,20 @@ impl KernelPort {
                         .offset(offset)
                         .rw_flags(flags as _)
                         .build(),
-                    None => {
-                        opcode::Write::new(fd, addr, span.len).offset(offset).rw_flags(flags as _).build()
-                    }
+                    None => opcode::Write::new(fd, addr, span.len)
+                        .offset(offset)
+                        .rw_flags(flags as _)
+                        .build(),
                 }
             }
             Call::Sync { data_only: true } => opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
             Call::Sync { data_only: false } => opcode::Fsync::new(fd).build(),
         };
-        let flags = if entry.link { squeue::Flags::IO_LINK } else { squeue::Flags::empty() };
+        let flags = if entry.link {
+            squeue::Flags::IO_LINK
+        } else {
+            squeue::Flags::empty()
+        };
         sqe.flags(flags).user_data(entry.tag)
     }
 }
@@ -239,8 +139,8 @@ impl Port for KernelPort {
         self.is_polled
     }
 
-    fn fixed(&mut self, buf: &Buf, idle: bool) -> Option<u16> {
-        self.registry.fixed(&mut self.table, &self.ring, buf, idle)
+    fn fixed(&mut self, buf: &Buf, range: (usize, usize), idle: bool) -> Option<u16> {
+        self.registry.fixed(&mut self.table, &self.ring, buf, range, idle)
     }
 
     unsafe fn push(&mut self, entry: &Entry) {
@@ -275,14 +175,19 @@ impl Port for KernelPort {
             // SAFETY: `start + SQE_BYTES` lies inside the mapping of `entries` entries (a power of two, so that the wrap of
             // the 32-bit count does no harm); the kernel does not read them now, and this thread has the ring to itself.
             unsafe {
-                map.as_mut_ptr().add(start).copy_from_nonoverlapping(noop.as_ptr(), SQE_BYTES);
+                map.as_mut_ptr()
+                    .add(start)
+                    .copy_from_nonoverlapping(noop.as_ptr(), SQE_BYTES);
             }
         }
         fence(Ordering::Release);
     }
 
     fn enter(&mut self, submit: bool, want: u32, linger: bool) -> Entered {
-        let idle = Entered { called: false, result: Ok(()) };
+        let idle = Entered {
+            called: false,
+            result: Ok(()),
+        };
         let hidden = self.has_hidden();
         let queued = self.queued();
         let to_submit = if submit { queued as u32 } else { 0 };
@@ -306,7 +211,9 @@ impl Port for KernelPort {
         let result = match self.waits.linger.filter(|_| linger) {
             Some(time) => {
                 let timeout = Timespec::from(LINGER_TIMEOUT);
-                let args = SubmitArgs::new().min_wait_usec(time.as_micros() as u32).timespec(&timeout);
+                let args = SubmitArgs::new()
+                    .min_wait_usec(time.as_micros() as u32)
+                    .timespec(&timeout);
                 flags |= EnterFlags::EXT_ARG;
                 // SAFETY: `args` is what EXT_ARG announces, and it and the timeout outlive the call.
                 unsafe { submitter.enter(to_submit, want, flags.bits(), Some(&args)) }
@@ -314,7 +221,10 @@ impl Port for KernelPort {
             // SAFETY: no argument is passed; all entries queued are valid by the contract of `push`.
             None => unsafe { submitter.enter::<libc::sigset_t>(to_submit, want, flags.bits(), None) },
         };
-        Entered { called: true, result: result.map(drop).map_err(errno) }
+        Entered {
+            called: true,
+            result: result.map(drop).map_err(|e| errno(&e)),
+        }
     }
 
     fn has_hidden(&mut self) -> bool {
@@ -332,11 +242,9 @@ impl Port for KernelPort {
 impl std::fmt::Debug for KernelPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Ring({} entries", self.capacity())?;
-        self.flags.iter().try_for_each(|flag| write!(f, ", {}", flag.name()))?;
+        self.flags
+            .iter()
+            .try_for_each(|flag| write!(f, ", {}", flag.name()))?;
         write!(f, ")")
     }
-}
-
-pub(super) fn errno(e: std::io::Error) -> i32 {
-    e.raw_os_error().unwrap_or(libc::EIO)
 }

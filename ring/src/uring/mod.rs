@@ -4,9 +4,10 @@
 //!
 //! | module | what it does | unsafe |
 //! |---|---|---|
-//! | `core`, `chain`, `judge`, `slab` | the lane's logic, over a [`Port`](port::Port): queueing, chains, retries, waiting | one push |
+//! | `core`, `chain`, `judge`, `request`, `slab` | the lane's logic, over a [`Port`](port::Port): queueing, chains, retries, waiting | one push |
 //! | `lane` | who may use a lane, and dropping it | |
 //! | `kernel` | the kernel's ring as a port | yes |
+//! | `build` | making rings, restricting them, keeping forked children away | one drop |
 //! | `buffers` | registered buffers and their ladder | one call |
 //! | `setup` | setup flags and their ladder | |
 //! | `inspect`, `refusal` | whether io_uring works here, and if not, why | a no-op |
@@ -16,6 +17,7 @@
 //! they save (one atomic an operation) is small beside what registered buffers save.
 
 mod buffers;
+mod build;
 mod chain;
 mod config;
 mod core;
@@ -26,11 +28,16 @@ mod kernel;
 mod lane;
 mod port;
 mod refusal;
+mod request;
 mod setup;
 mod slab;
 
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod ring_tests;
 #[cfg(test)]
 mod tests;
 
@@ -40,10 +47,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use self::buffers::Registry;
+use self::build::{Build, OwnRing};
 pub use self::config::{RegisteredBuffers, UringConfig};
 use self::core::Core;
 use self::fork::Process;
-use self::kernel::{Build, KernelPort, OwnRing, Waits};
+pub(crate) use self::inspect::{Survey, survey};
+use self::kernel::{KernelPort, Waits};
 pub(crate) use self::refusal::Refusal;
 use self::refusal::ring_path;
 use self::setup::{Flags, Role, climb_down};
@@ -77,12 +86,6 @@ pub struct UringDisk {
     degraded: Vec<String>,
 }
 
-impl std::fmt::Debug for OwnRing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OwnRing({})", self.as_raw_fd())
-    }
-}
-
 impl UringDisk {
     /// A disk whose lanes use `arena`, if io_uring works here: a few small rings are made and tried, which costs well under a
     /// millisecond.
@@ -102,7 +105,10 @@ impl UringDisk {
         let host = Host::read();
         let mut refused = Flags::default();
         let mut degraded = Vec::new();
-        let small = Build { entries: 8, ..Build::default() };
+        let small = Build {
+            entries: 8,
+            ..Build::default()
+        };
         let mut make = |role: Role, build: Build| {
             climb_down(role, &mut refused, |flags| build.ring(flags)).map_err(Refusal::Setup)
         };
@@ -110,38 +116,53 @@ impl UringDisk {
         let (mut pooled, pool_flags) = make(Role::new(Class::Get, Owner::Pool, false, false), small)?;
         inspect::verify(&mut pooled)?;
         let (features, pooled) = (pooled.params().clone(), pooled);
-        let poll = config
-            .sqpoll
-            .map(|idle| Build { sqpoll_ms: Some(idle.as_millis().try_into().unwrap_or(u32::MAX)), ..small });
+        let poll = config.sqpoll.map(|idle| Build {
+            sqpoll_ms: Some(whole_ms(idle)),
+            ..small
+        });
         let poller = poll.and_then(|build| {
             let made = make(Role::new(Class::Get, Owner::Pool, true, false), build);
             made.map_err(|refusal| {
                 config.sqpoll = None;
                 let why = refusal.explain(&host);
-                degraded.push(format!("polling of the submission queue (SQPOLL) is not to be had: {why}"));
+                degraded.push(format!(
+                    "polling of the submission queue (SQPOLL) is not to be had: {why}"
+                ));
             })
             .ok()
         });
         let sqpoll = poller.is_some();
-        let restricted = Build { restrict: config.restrict, ..small };
-        let owned = make(Role::new(Class::Flush, Owner::Thread, sqpoll, config.restrict), restricted)?.1;
-        let log = make(Role::new(Class::Log, Owner::Thread, sqpoll, config.restrict), restricted)?.1;
+        let restricted = Build {
+            restrict: config.restrict,
+            ..small
+        };
+        let owned = make(
+            Role::new(Class::Flush, Owner::Thread, sqpoll, config.restrict),
+            restricted,
+        )?
+        .1;
         let (master, is_poller) = match poller {
             Some((ring, _)) => (ring, true),
-            None => (make(Role::new(Class::Get, Owner::Pool, false, false), small)?.0, false),
+            None => (
+                make(Role::new(Class::Get, Owner::Pool, false, false), small)?.0,
+                false,
+            ),
         };
         let master = Arc::new(OwnRing::new(master));
         let poller = is_poller.then(|| Arc::clone(&master));
         let registry = Registry::new(Arc::clone(&arena), config.buffers.best(), master, &pooled, &host);
         if refused != Flags::default() {
-            let names: Vec<String> =
-                refused.iter().map(|f| format!("{} ({})", f.name(), f.since())).collect();
+            let names: Vec<String> = refused
+                .iter()
+                .map(|f| format!("{} ({})", f.name(), f.since()))
+                .collect();
             degraded.push(format!(
                 "the kernel ({}) refuses the ring flags {}: operations cost more interrupts, nothing else changes",
                 host.release,
                 names.join(", ")
             ));
         }
+        let log = Role::new(Class::Log, Owner::Thread, sqpoll, config.restrict).wanted(refused);
         let quiet = if sqpoll { Flags::default() } else { pool_flags };
         Ok(Arc::new(Self {
             arena,
@@ -164,9 +185,18 @@ impl UringDisk {
         let whole = |time: &Duration| time.as_micros() > 0;
         Waits {
             no_iowait: background && self.can_skip_iowait,
-            linger: self.config.linger.filter(whole).filter(|_| background && self.can_linger),
+            linger: self
+                .config
+                .linger
+                .filter(whole)
+                .filter(|_| background && self.can_linger),
         }
     }
+}
+
+/// A polling thread's idle time as the kernel takes it; 0 would mean its default.
+fn whole_ms(idle: Duration) -> u32 {
+    idle.as_millis().clamp(1, u128::from(u32::MAX)) as u32
 }
 
 impl Disk for UringDisk {
@@ -182,7 +212,11 @@ impl Disk for UringDisk {
         ];
         features.extend(optional.iter().filter(|(_, on)| *on).map(|(name, _)| name));
         let degraded = [self.degraded.clone(), self.registry.notes()].concat();
-        Caps { backend: "io_uring", features, degraded }
+        Caps {
+            backend: "io_uring",
+            features,
+            degraded,
+        }
     }
     fn arena(&self) -> &Arc<Arena> {
         &self.arena
@@ -205,11 +239,16 @@ impl Disk for UringDisk {
         let depth = spec.depth.clamp(1, DEPTH_MAX).next_power_of_two();
         let build = Build {
             entries: depth,
-            sqpoll_ms: self.poller.as_ref().map(|_| 0),
+            sqpoll_ms: self.config.sqpoll.map(whole_ms),
             attach: self.poller.as_ref().map(|ring| ring.as_raw_fd()),
             restrict: self.config.restrict,
         };
-        let role = Role::new(spec.class, spec.owner, self.poller.is_some(), self.config.restrict);
+        let role = Role::new(
+            spec.class,
+            spec.owner,
+            self.poller.is_some(),
+            self.config.restrict,
+        );
         let mut refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |errno| Refusal::Setup(errno).into_error(&Host::read());
         let (ring, flags) = climb_down(role, &mut refused, |flags| build.ring(flags)).map_err(failed)?;

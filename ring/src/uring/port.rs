@@ -55,9 +55,9 @@ pub(super) trait Port {
     /// Whether the kernel takes entries as they are queued, without an enter.
     fn is_polled(&self) -> bool;
 
-    /// The registered buffer that `buf` lies in, registering it first if that is possible now. `idle`: the kernel holds no
-    /// entry of this ring.
-    fn fixed(&mut self, buf: &Buf, idle: bool) -> Option<u16>;
+    /// The registered buffer that `range.1` bytes of `buf` from `range.0` on lie in, registering it first if that is possible
+    /// now. `idle`: the kernel holds no entry of this ring.
+    fn fixed(&mut self, buf: &Buf, range: (usize, usize), idle: bool) -> Option<u16>;
 
     /// Queues an entry; there must be room.
     ///

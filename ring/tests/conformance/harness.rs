@@ -20,15 +20,13 @@ pub struct Backend {
 }
 
 fn kernel(name: &'static str, choice: IoChoice) -> Option<Backend> {
-    let disk = match open_disk(choice, ARENA_BYTES, UringConfig::default()) {
-        Ok(disk) => disk,
+    match open_disk(choice, ARENA_BYTES, UringConfig::default()) {
+        Ok(disk) => Some(Backend::of(name, disk)),
         Err(error) => {
             println!("skipped: {error}");
-            return None;
+            None
         }
-    };
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    Some(Backend { name, disk, root: dir.path().to_path_buf(), _dir: Some(dir) })
+    }
 }
 
 pub fn uring() -> Option<Backend> {
@@ -46,6 +44,17 @@ pub fn syscalls() -> Option<Backend> {
 // }
 
 impl Backend {
+    /// A backend of the kernel, in a fresh directory.
+    pub fn of(name: &'static str, disk: Arc<dyn Disk>) -> Self {
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self {
+            name,
+            disk,
+            root: dir.path().to_path_buf(),
+            _dir: Some(dir),
+        }
+    }
+
     /// Whether this is the io_uring backend, for promises about enters and entries.
     pub fn is_uring(&self) -> bool {
         self.name == "uring"
@@ -121,7 +130,10 @@ impl Backend {
 }
 
 pub fn sync(file: &File) -> Op {
-    Op::Sync { file: file.clone(), data_only: true }
+    Op::Sync {
+        file: file.clone(),
+        data_only: true,
+    }
 }
 
 /// Runs one operation on an idle lane.
@@ -137,13 +149,19 @@ pub fn one(lane: &mut dyn Lane, op: Op) -> Completion {
 /// Runs operations as a chain on an idle lane: bytes or errno of each, in order of completion; their order must be that of the chain.
 pub fn chain(lane: &mut dyn Lane, ops: Vec<Op>) -> Vec<Result<usize, i32>> {
     let count = ops.len();
-    let mut ops: Vec<(u64, Op)> = ops.into_iter().enumerate().map(|(i, op)| (i as u64, op)).collect();
+    let mut ops: Vec<(u64, Op)> = ops
+        .into_iter()
+        .enumerate()
+        .map(|(i, op)| (i as u64, op))
+        .collect();
     assert!(lane.push_chain(&mut ops));
     assert!(ops.is_empty(), "a chain that was taken is taken whole");
     let done = all(lane);
     let tokens: Vec<u64> = done.iter().map(|c| c.token).collect();
     assert_eq!(tokens, (0..count as u64).collect::<Vec<_>>());
-    done.into_iter().map(|c| c.result.map_err(|e| e.errno())).collect()
+    done.into_iter()
+        .map(|c| c.result.map_err(|e| e.errno()))
+        .collect()
 }
 
 /// Everything that is in flight.
