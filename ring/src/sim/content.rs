@@ -10,7 +10,7 @@
 //! 2. The last version of a page, where there is one, is what readers see.
 //! 3. A page whose history has no version is one that a failed sync left clean: readers see what no sync will save.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::config::SyncFailure;
@@ -62,6 +62,8 @@ pub(super) fn merged(old: &Slot, new: &Slot, mask: u8) -> Slot {
 #[derive(Debug, Clone)]
 pub(super) struct Version {
     pub(super) op: u64,
+    /// The operation cut the file: the version counts if, and only if, the length that it set counts.
+    pub(super) cut: bool,
     pub(super) page: Slot,
 }
 
@@ -123,8 +125,12 @@ impl Content {
 
     /// Operation `op` puts the sectors in `mask` of `new` into page `index`.
     pub(super) fn put(&mut self, op: u64, index: u64, new: &Slot, mask: u8) {
+        let page = merged(self.page(index), new, mask);
+        self.change(op, index, page, false);
+    }
+
+    fn change(&mut self, op: u64, index: u64, page: Slot, cut: bool) {
         let old = self.page(index).clone();
-        let page = merged(&old, new, mask);
         let durable = (index + 1) * PAGE as u64 <= self.durable_size;
         if durable && old.is_none() && page.is_none() && !self.dirty.contains_key(&index) {
             return; // Zeros over durable zeros: no outcome can tell.
@@ -138,6 +144,7 @@ impl Content {
             Some(last) if last.op == op => last.page = page.clone(),
             _ => history.versions.push(Version {
                 op,
+                cut,
                 page: page.clone(),
             }),
         }
@@ -185,17 +192,17 @@ impl Content {
             return self.grow(op, size);
         }
         let whole = size.div_ceil(PAGE as u64);
-        for index in whole..self.pages.len() as u64 {
-            if self.page(index).is_some() {
-                self.put(op, index, &None, 0xff);
-            }
+        let mut gone: BTreeSet<u64> = self.dirty.range(whole..).map(|(&index, _)| index).collect();
+        gone.extend((whole..self.pages.len() as u64).filter(|&index| self.page(index).is_some()));
+        for index in gone {
+            self.change(op, index, None, true);
         }
         self.pages.truncate(whole as usize);
         let tail = (size % PAGE as u64) as usize;
-        if tail > 0 && self.page(whole - 1).is_some() {
+        if tail > 0 {
             let mut page = *bytes(self.page(whole - 1));
             page[tail..].fill(0);
-            self.put(op, whole - 1, &slot(&page), 0xff);
+            self.change(op, whole - 1, slot(&page), true);
         }
         self.size = size;
         self.sizes.push((op, size));

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::content::{Content, History, SECTOR, Slot, merged, slot};
+use super::content::{Content, History, SECTOR, Slot, Version, merged, slot};
 use super::rng::{Rng, mix};
 use crate::PAGE;
 
@@ -91,8 +91,20 @@ impl Mode {
         }
     }
 
-    /// How many of the page's versions count: 0 is the durable bytes.
-    fn depth(self, history: &History, rng: &mut Rng) -> usize {
+    /// How many of the page's versions count: 0 is the durable bytes. Cuts of the file up to operation `cuts` survive, later ones
+    /// do not.
+    fn depth(self, history: &History, cuts: u64, rng: &mut Rng) -> usize {
+        let versions = &history.versions;
+        let survives = |v: &Version| v.cut && v.op <= cuts;
+        let least = versions.iter().rposition(survives).map_or(0, |i| i + 1);
+        let mut depth = self.draw_depth(history, rng).max(least);
+        while depth > least && versions[depth - 1].cut {
+            depth -= 1;
+        }
+        depth
+    }
+
+    fn draw_depth(self, history: &History, rng: &mut Rng) -> usize {
         let all = history.versions.len();
         let until = |keep: &dyn Fn(u64) -> bool| {
             let last = history.versions.iter().rposition(|v| keep(v.op));
@@ -114,7 +126,7 @@ impl Mode {
         }
     }
 
-    fn resolve(self, history: &History, rng: &mut Rng) -> Slot {
+    fn resolve(self, history: &History, cuts: u64, rng: &mut Rng) -> Slot {
         let at = |depth: usize| match depth {
             0 => &history.base,
             n => &history.versions[n - 1].page,
@@ -125,7 +137,7 @@ impl Mode {
             _ => false,
         };
         if !torn {
-            return at(self.depth(history, rng)).clone();
+            return at(self.depth(history, cuts, rng)).clone();
         }
         // In a torn page every sector decides by itself.
         let by_sector = match self {
@@ -133,26 +145,21 @@ impl Mode {
             other => other,
         };
         (0..PAGE / SECTOR).fold(history.base.clone(), |page, sector| {
-            merged(&page, at(by_sector.depth(history, rng)), 1 << sector)
+            merged(&page, at(by_sector.depth(history, cuts, rng)), 1 << sector)
         })
     }
 
-    fn size(self, content: &Content, rng: &mut Rng) -> u64 {
+    /// The length that survives, and the operation that set it (0 for the durable one).
+    fn size(self, content: &Content, rng: &mut Rng) -> (u64, u64) {
         let sizes = &content.sizes;
-        match self {
-            _ if sizes.is_empty() => content.durable_size,
-            Self::Nothing => content.durable_size,
-            Self::Everything => content.size,
-            Self::Before(cut) => {
-                let before = sizes.iter().rfind(|(op, _)| *op < cut);
-                before.map_or(content.durable_size, |(_, size)| *size)
-            }
-            _ if rng.one_in(2) => content.size,
-            _ => match rng.index(sizes.len() + 1) {
-                0 => content.durable_size,
-                n => sizes[n - 1].1,
-            },
-        }
+        let set = match self {
+            Self::Nothing => None,
+            Self::Everything => sizes.last(),
+            Self::Before(cut) => sizes.iter().rfind(|(op, _)| *op < cut),
+            _ if rng.one_in(2) => sizes.last(),
+            _ => rng.index(sizes.len() + 1).checked_sub(1).map(|n| &sizes[n]),
+        };
+        set.copied().unwrap_or((0, content.durable_size))
     }
 }
 
@@ -186,7 +193,7 @@ impl Content {
             return;
         }
         let mode = Mode::draw(rng, mood, self);
-        let size = mode.size(self, rng);
+        let (cuts, size) = mode.size(self, rng);
         let grown_from = self.durable_size.div_ceil(PAGE as u64);
         let grown_until = size.div_ceil(PAGE as u64);
         let mut histories = std::mem::take(&mut self.dirty);
@@ -206,7 +213,7 @@ impl Content {
             }
         }
         for (&index, history) in &histories {
-            let page = mode.resolve(history, rng);
+            let page = mode.resolve(history, cuts, rng);
             self.set_page(index, page);
         }
         self.size = size;
