@@ -125,7 +125,9 @@ impl State {
     pub(super) fn keep_durable(&mut self) {
         self.names.lose_power(&mut self.rng, Mood::Nothing);
         for file in self.names.files.values_mut() {
-            file.content_mut().lose_power(&mut self.rng, Mood::Nothing, None);
+            if !file.content.is_durable() {
+                file.content_mut().lose_power(&mut self.rng, Mood::Nothing, None);
+            }
         }
     }
 

@@ -139,6 +139,23 @@ fn the_dead_process_can_do_nothing_and_gets_its_buffers_back() {
 }
 
 #[test]
+fn a_chain_of_the_dead_comes_back_in_order() {
+    for seed in 0..50 {
+        let disk = disk(seed);
+        let mut lane = lane(&disk);
+        let file = durable_file(&disk, "/f", 4, 1);
+        chain(
+            &mut *lane,
+            vec![write(&file, 0, 1, 2), sync(&file), write(&file, 1, 1, 2)],
+        );
+        lane.submit().unwrap();
+        disk.process_death();
+        let tokens: Vec<u64> = run_all(&mut *lane).iter().map(|c| c.token).collect();
+        assert_eq!(tokens, [0, 1, 2]);
+    }
+}
+
+#[test]
 fn a_dropped_dead_lane_gives_its_buffers_back() {
     let disk = disk(4);
     let mut lane = lane(&disk);
