@@ -289,8 +289,8 @@ impl Pump {
         Some(Ok(if file_bytes(capacity) > room { min } else { capacity }))
     }
 
-    /// Recycles or removes one released segment.
-    fn recycle_one(&mut self) -> Result<bool> {
+    /// Recycles or removes one segment that is released or cut off.
+    pub(crate) fn recycle_one(&mut self) -> Result<bool> {
         self.released = self.shared.requests.0.released.load(Ordering::SeqCst);
         let Some(segment) = self.segments.pop_released(self.released, self.writer.written()) else {
             return Ok(false);

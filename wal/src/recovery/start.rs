@@ -11,7 +11,7 @@ use super::tail::Recovered;
 use super::{Opened, RecoveryReport, alloc};
 use crate::pump::group::{GroupWriter, PIECE_BYTES, PIECES_MAX};
 use crate::pump::prepare::{FILL_BYTES, Preparer, Spare};
-use crate::pump::segments::{Segment, Segments};
+use crate::pump::segments::Segments;
 use crate::pump::{self, Progress};
 use crate::record::{RECORD_BYTES_MAX, Seed};
 use crate::shared::Shared;
@@ -48,10 +48,7 @@ pub(crate) fn start(
     let writer = GroupWriter::new(options.sync_mode, buffers, link.start);
     let mut preparer = Preparer::new(Arc::clone(disk), dir.to_path_buf(), store_id, salt, alloc(disk, FILL_BYTES)?);
     preparer.spare = adopt_spare(disk, dir)?;
-    // Segments that the log never reached come first, ending before everything: they are the first to be recycled.
-    let empty = recovered.empty.into_iter().map(|s| Segment { data_end: 0, ..s });
-    let old: Vec<Segment> = empty.chain(recovered.segments).collect();
-    let segments = Segments::new(old, link);
+    let segments = Segments::new(recovered.segments, recovered.cut, link);
     let drain_bytes = options.drain_bytes;
     let mut pump = Pump::new(
         Arc::clone(&shared),
@@ -83,6 +80,9 @@ pub(crate) fn start(
 
 /// Steps the pump until the run has a segment, or none can be had: not even by recycling what is released.
 fn bind_first(pump: &mut Pump, start: Lsn) -> Result<()> {
+    if pump.preparer.spare.is_none() {
+        pump.recycle_one()?;
+    }
     while pump.shared.limit() == start {
         match pump.step(true) {
             Ok(Progress::Idle | Progress::Closed) => break,

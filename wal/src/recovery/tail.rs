@@ -18,8 +18,8 @@ use crate::{Lsn, Result, WalError};
 pub(crate) struct Recovered {
     /// Segments that hold log, oldest first.
     pub(crate) segments: Vec<Segment>,
-    /// Segments of the newest run in which the log never arrived.
-    pub(crate) empty: Vec<Segment>,
+    /// Segments of the newest run behind the end of the log.
+    pub(crate) cut: Vec<Segment>,
     /// Other segment files, to be removed.
     pub(crate) unneeded: Vec<u64>,
     /// How the next run continues.
@@ -53,7 +53,7 @@ pub(crate) fn recover(
     }
     let mut recovered = Recovered {
         segments,
-        empty: Vec::new(),
+        cut: Vec::new(),
         unneeded: chain.unneeded,
         link: Link {
             prev_number: 0,
@@ -66,7 +66,8 @@ pub(crate) fn recover(
     report.end = from;
     if let Some(run) = newest {
         let end = read_newest(disk, lane, &run, store_id, from, recovered.staging.as_ref(), &mut assembler, report)?;
-        recovered.continue_at(run, end, from);
+        // Positions that may have been called durable are not used again, even those of a batch that is cut off.
+        recovered.continue_at(run, end, end + report.cut_bytes);
         report.end = end;
     }
     report.batches = assembler.batches;
@@ -75,8 +76,8 @@ pub(crate) fn recover(
 }
 
 impl Recovered {
-    /// Settles what the next run continues: the newest run up to `end`.
-    fn continue_at(&mut self, run: Run, end: Lsn, from: Lsn) {
+    /// Settles what the next run continues: the newest run up to `end`. It starts at `used` or later.
+    fn continue_at(&mut self, run: Run, end: Lsn, used: Lsn) {
         (self.link.prev_number, self.link.prev_end) = (run.prev_number, run.prev_end);
         for mut segment in run.segments {
             if segment.start < end {
@@ -84,10 +85,10 @@ impl Recovered {
                 (self.link.prev_number, self.link.prev_end) = (segment.number, end);
                 self.segments.push(segment);
             } else {
-                self.empty.push(segment);
+                self.cut.push(segment);
             }
         }
-        let start = end.max(from).max(self.link.prev_end);
+        let start = used.max(self.link.start).max(self.link.prev_end);
         self.link.start = page_ceil(start as usize) as Lsn;
     }
 }

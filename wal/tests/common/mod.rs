@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of this")]
 
+pub mod world;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -52,9 +54,11 @@ pub struct Session {
 impl Session {
     pub fn open(disk: &Arc<dyn Disk>, dir: &Path, options: WalOptions, from: Lsn) -> Result<Self> {
         let pump: Arc<Mutex<Option<Pump>>> = Arc::default();
-        let stepped = Arc::clone(&pump);
+        // Weak: the pump holds its stepper too.
+        let stepped = Arc::downgrade(&pump);
         let stepper: Stepper = Arc::new(move || {
-            let mut pump = stepped.lock().unwrap();
+            let Some(pump) = stepped.upgrade() else { return false };
+            let mut pump = pump.lock().unwrap();
             match pump.as_mut().map(|p| p.step(true)) {
                 Some(Ok(Progress::Worked | Progress::Waiting)) => true,
                 None | Some(Ok(Progress::Idle | Progress::Closed) | Err(_)) => false,
