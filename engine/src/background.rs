@@ -88,11 +88,6 @@ impl Background {
         self.lock().closing
     }
 
-    /// Whether any compaction is running or waiting to.
-    pub(crate) fn is_compacting(&self) -> bool {
-        let state = self.lock();
-        !state.running.is_empty() || !state.manual.is_empty()
-    }
 
     /// Asks for a whole compaction of a tree.
     pub(crate) fn request_compaction(&self, tree: u32) -> u64 {
