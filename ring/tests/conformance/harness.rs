@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ringwood_ring::{
-    Arena, Buf, Class, Completion, Disk, File, IoChoice, Lane, LaneSpec, Op, OpenOptions, Owner, PAGE,
-    UringConfig, open_disk,
+    Arena, Buf, Class, ClassCounts, Completion, Disk, File, IoChoice, Lane, LaneSpec, Op, OpenOptions, Owner, PAGE,
+    SimConfig, SimDisk, UringConfig, open_disk,
 };
 
 /// Enough for every case, and small enough to be registered under a small locked-memory limit.
@@ -37,11 +37,21 @@ pub fn syscalls() -> Option<Backend> {
     kernel("syscalls", IoChoice::Syscalls)
 }
 
-// pub fn sim() -> Option<Backend> {
-//     let disk = SimDisk::new(1, SimConfig::default(), Arena::new(ARENA_BYTES).unwrap());
-//     disk.create_dir("/root".as_ref()).unwrap();
-//     Some(Backend { name: "sim", disk, root: "/root".into(), _dir: None })
-// }
+/// The simulated disk under many seeds: with as many short transfers and retries as it makes on its own, and with far more.
+pub fn sim() -> Vec<Backend> {
+    let arena = arena(ARENA_BYTES);
+    let backend = |seed: u64| {
+        let config = SimConfig {
+            short_transfer: if seed.is_multiple_of(2) { 0.02 } else { 0.4 },
+            retry: if seed.is_multiple_of(3) { 0.02 } else { 0.4 },
+            ..SimConfig::default()
+        };
+        let disk = SimDisk::new(seed, config, Arc::clone(&arena));
+        disk.create_dir("/root".as_ref()).unwrap();
+        Backend { name: "sim", disk, root: "/root".into(), _dir: None }
+    };
+    (0..24).map(backend).collect()
+}
 
 impl Backend {
     /// A backend of the kernel, in a fresh directory.
@@ -58,6 +68,15 @@ impl Backend {
     /// Whether this is the io_uring backend, for promises about enters and entries.
     pub fn is_uring(&self) -> bool {
         self.name == "uring"
+    }
+
+    /// Entries for operations handed over the first time: the simulated disk splits and repeats transfers for no reason but its seed, an
+    /// entry each.
+    pub fn entries(&self, counts: &ClassCounts) -> u64 {
+        match self.name {
+            "sim" => counts.sqes - counts.short - counts.retries,
+            _ => counts.sqes,
+        }
     }
 
     pub fn lane(&self, class: Class, depth: u32, owner: Owner) -> Box<dyn Lane> {

@@ -20,7 +20,7 @@ macro_rules! conformance {
             $(mod $module {
                 $(#[test]
                 fn $case() {
-                    if let Some(backend) = crate::harness::$backend() {
+                    for backend in crate::harness::$backend().into_iter() {
                         crate::$module::$case(&backend);
                     }
                 })*
@@ -33,8 +33,7 @@ macro_rules! on_all_backends {
     ($($cases:tt)*) => {
         conformance! { uring; $($cases)* }
         conformance! { syscalls; $($cases)* }
-        // The simulated disk: uncomment this line and `harness::sim`.
-        // conformance! { sim; $($cases)* }
+        conformance! { sim; $($cases)* }
     };
 }
 

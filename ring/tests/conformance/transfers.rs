@@ -74,7 +74,7 @@ pub fn a_durable_write_is_a_write_and_a_sync(b: &Backend) {
     };
     assert_eq!(one(&mut *lane, op).result.unwrap(), PAGE);
     let counts = *b.disk.counters().snapshot().since(&before).class(Class::Get);
-    assert_eq!((counts.writes, counts.syncs, counts.sqes), (1, 1, 1));
+    assert_eq!((counts.writes, counts.syncs, b.entries(&counts)), (1, 1, 1));
     assert_eq!(b.fills(&file, 0, 2), [5, 1]);
 }
 
