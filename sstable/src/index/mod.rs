@@ -204,6 +204,13 @@ impl Index {
         left as u32
     }
 
+    /// The separator behind block `i`: above all keys of that block, and not above any of the next (but for versions of one key
+    /// that lie in both).
+    pub(crate) fn separator(&self, i: usize) -> Vec<u8> {
+        let head = self.heads[i].to_be_bytes();
+        [&self.prefix, &head[..(self.lens[i] as usize).min(8)], self.rest(i)].concat()
+    }
+
     /// Index of the first head that is not below `head`.
     fn first_head_from(&self, head: u64) -> usize {
         let (mut group, mut len) = (0, self.tops.len());

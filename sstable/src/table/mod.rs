@@ -102,6 +102,16 @@ impl Table {
         self.index.extent(block)
     }
 
+    /// A key that no key of the blocks behind `block` is below, and that no key of the blocks up to it is above: what a compaction
+    /// orders its reads by. No I/O.
+    ///
+    /// # Panics
+    /// If there is no block behind it.
+    #[must_use]
+    pub fn separator(&self, block: u32) -> Vec<u8> {
+        self.index.separator(block as usize)
+    }
+
     /// Cuts a range of blocks into reads of at most `bytes_max` bytes each (more only for a single larger block): what a compaction
     /// submits, for a [`RawRun`](crate::RawRun) each.
     ///
