@@ -49,10 +49,7 @@ pub(crate) struct Gate {
 impl Gate {
     pub(crate) fn with_stepper(stepper: Option<Stepper>) -> Self {
         assert!(stepper.is_none(), "the models have threads");
-        Self {
-            lock: Mutex::new(()),
-            opened: Condvar::new(),
-        }
+        Self { lock: Mutex::new(()), opened: Condvar::new() }
     }
 
     pub(crate) fn wait_until(&self, mut condition: impl FnMut() -> bool) {
