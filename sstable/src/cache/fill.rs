@@ -41,6 +41,11 @@ impl Fill {
         }
     }
 
+    /// A fill of a private buffer, for a block that must be read although the cache and the arena have no room for it.
+    pub(crate) fn uncached(buf: Buf) -> Self {
+        Self::new(None, buf)
+    }
+
     /// The buffer to read the block into: at least as large as was asked for, maybe larger. Its content is of no meaning.
     ///
     /// # Panics
