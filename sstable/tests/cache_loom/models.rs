@@ -104,7 +104,9 @@ fn an_abandoned_fill_wakes_its_waiters() {
     for lose in [false, true] {
         model(ALL, move |arena| {
             let table = Arc::new(one_frame(arena).residency(1));
-            let Claim::Fill(mut doomed) = table.claim(0, PAGE, Hint::Point).unwrap() else { panic!("alone") };
+            let Claim::Fill(mut doomed) = table.claim(0, PAGE, Hint::Point).unwrap() else {
+                panic!("alone")
+            };
             let other = Arc::clone(&table);
             let waiter = thread::spawn(move || drop(read(&other, 0, 0)));
             let buf = doomed.take_buf();
@@ -185,7 +187,10 @@ fn a_dropped_table_frees_its_frames() {
         drop(read(&new, 10, 0));
         reader.join().unwrap();
         drop(read(&new, 10, 0));
-        assert!(hit(&new, 10, 0).is_some(), "the frame is free once the pin is gone");
+        assert!(
+            hit(&new, 10, 0).is_some(),
+            "the frame is free once the pin is gone"
+        );
     });
 }
 
