@@ -16,7 +16,7 @@ fn memory_follows_the_size_that_is_read() {
         let old = Table::new(&cache, 1, blocks(from), from as usize * PAGE).lightly_marked();
         let new = Table::new(&cache, 2, blocks(to), to as usize * PAGE).lightly_marked();
         for _ in 0..3 {
-            (0..blocks(from)).for_each(|b| drop(old.read(b, Hint::Point)));
+            old.touch_all(0..blocks(from), Hint::Point);
         }
         assert!((0..blocks(from)).all(|b| old.has(b)), "the old size has it all");
         let mut random = Random(7);
@@ -41,7 +41,7 @@ fn a_hot_size_is_not_robbed_by_a_stream_of_another() {
     let hot = Table::new(&cache, 1, hot_blocks, PAGE).lightly_marked();
     let stream = Table::new(&cache, 2, 200_000, 4 * PAGE).lightly_marked();
     for _ in 0..3 {
-        (0..hot_blocks).for_each(|b| drop(hot.touch(b, Hint::Point)));
+        hot.touch_all(0..hot_blocks, Hint::Point);
     }
     let (mut random, mut hits) = (Random(3), 0);
     for block in 0..50_000 {
