@@ -72,6 +72,7 @@ fn dropping_another_threads_lane_frees_nothing_that_is_in_use() {
         drop(lane);
         let held = b.disk.arena().allocated() - before;
         assert!(held <= 64 * PAGE);
+        println!("{class:?}: {} of 64 buffers given up", held / PAGE);
         if class == Class::Log {
             assert_eq!(
                 held, 0,
