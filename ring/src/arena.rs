@@ -47,10 +47,29 @@ pub struct Arena {
     buddies: Mutex<Buddies>,
 }
 
-/// The mapping, aligned to a huge page.
+/// Anonymous memory, aligned.
 struct Mapping {
     base: NonNull<u8>,
     _owner: MmapMut,
+}
+
+impl Mapping {
+    /// `bytes` bytes that start at a multiple of `align`, a power of two.
+    fn new(bytes: usize, align: usize) -> Result<Self> {
+        let fail = |why: &dyn fmt::Display| {
+            let hint = format!("an I/O buffer of {bytes} bytes: {why}");
+            IoError::new("reserve", std::path::Path::new("(memory)"), IoErrorKind::Memory, hint)
+        };
+        let map = MmapOptions::new().len(bytes + align).no_reserve_swap().map_anon();
+        let mut owner = map.map_err(|e| fail(&e))?;
+        // Both are hints: without huge pages, or in a kernel without them, everything works the same.
+        let _ = owner.advise(Advice::HugePage);
+        let _ = owner.advise(Advice::DontFork);
+        let start = owner.as_mut_ptr();
+        let base =
+            NonNull::new(start.wrapping_add(start.align_offset(align))).ok_or_else(|| fail(&"no address"))?;
+        Ok(Self { base, _owner: owner })
+    }
 }
 
 // SAFETY: `base` points into `_owner`, a mapping that any thread may use; which bytes a thread may touch is decided by
@@ -76,28 +95,8 @@ impl Arena {
         let chunk_bytes = bytes_max.next_power_of_two().clamp(16 * PAGE, CHUNK_BYTES);
         let chunk_count = bytes_max.div_ceil(chunk_bytes).max(1);
         let bytes = chunk_bytes * chunk_count;
-        let path = std::path::Path::new("(memory)");
-        let mut owner = MmapOptions::new()
-            .len(bytes + HUGE_PAGE)
-            .no_reserve_swap()
-            .map_anon()
-            .map_err(|e| {
-                IoError::new(
-                    "reserve",
-                    path,
-                    IoErrorKind::Memory,
-                    format!("an I/O arena of {bytes} bytes: {e}"),
-                )
-            })?;
-        // Both are hints: without huge pages, or in a kernel without them, everything works the same.
-        let _ = owner.advise(Advice::HugePage);
-        let _ = owner.advise(Advice::DontFork);
-        let start = owner.as_mut_ptr();
-        let base = start.wrapping_add(start.align_offset(HUGE_PAGE));
-        let base = NonNull::new(base)
-            .ok_or_else(|| IoError::new("reserve", path, IoErrorKind::Memory, "null mapping"))?;
         Ok(Arc::new(Self {
-            map: Mapping { base, _owner: owner },
+            map: Mapping::new(bytes, HUGE_PAGE)?,
             chunk_bytes,
             chunk_count,
             allocated: AtomicUsize::new(0),
@@ -111,10 +110,7 @@ impl Arena {
     /// [`ArenaFull`] if no run of that size is free.
     pub fn alloc(self: &Arc<Self>, bytes: usize) -> std::result::Result<Buf, ArenaFull> {
         let len = page_ceil(bytes.max(1));
-        let full = ArenaFull {
-            bytes,
-            bytes_max: self.bytes_max(),
-        };
+        let full = ArenaFull { bytes, bytes_max: self.bytes_max() };
         if len > self.chunk_bytes {
             return Err(full);
         }
@@ -124,15 +120,22 @@ impl Arena {
         self.allocated.fetch_add(PAGE << order, Ordering::Relaxed);
         // SAFETY: `offset + len` lies inside the mapping, which is at least chunk_bytes * chunk_count long from `base`.
         let ptr = unsafe { self.map.base.add(offset) };
-        Ok(Buf {
-            ptr,
-            len,
-            run: Arc::new(Run {
-                arena: Arc::clone(self),
-                page,
-                order,
-            }),
-        })
+        Ok(Buf { ptr, len, run: Arc::new(Run::Pages { arena: Arc::clone(self), page, order }) })
+    }
+
+    /// A buffer of at least `bytes` bytes that is had even if the arena is full or smaller: then from a mapping of its own,
+    /// outside the budget and unregistered, for as long as the buffer lives. For what must be done whatever its size (a single
+    /// large value), not for what can wait or be left out.
+    ///
+    /// # Errors
+    /// [`IoErrorKind::Memory`] if the machine has no memory to give.
+    pub fn alloc_any(self: &Arc<Self>, bytes: usize) -> Result<Buf> {
+        if let Ok(buf) = self.alloc(bytes) {
+            return Ok(buf);
+        }
+        let len = page_ceil(bytes.max(1));
+        let mapping = Mapping::new(len, PAGE)?;
+        Ok(Buf { ptr: mapping.base, len, run: Arc::new(Run::Private { _mapping: mapping }) })
     }
 
     /// Size of the arena, in bytes.
@@ -169,19 +172,20 @@ impl fmt::Debug for Arena {
     }
 }
 
-/// A run of pages that goes back to the arena when the last buffer in it is dropped.
-struct Run {
-    arena: Arc<Arena>,
-    page: usize,
-    order: u32,
+/// Where a buffer's bytes come from; given back when the last buffer in it is dropped.
+enum Run {
+    /// A run of pages of the arena.
+    Pages { arena: Arc<Arena>, page: usize, order: u32 },
+    /// A mapping of its own, for what does not fit the arena.
+    Private { _mapping: Mapping },
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.arena.lock().free(self.page, self.order);
-        self.arena
-            .allocated
-            .fetch_sub(PAGE << self.order, Ordering::Relaxed);
+        if let Run::Pages { arena, page, order } = self {
+            arena.lock().free(*page, *order);
+            arena.allocated.fetch_sub(PAGE << *order, Ordering::Relaxed);
+        }
     }
 }
 
@@ -251,9 +255,9 @@ impl Buf {
         self.ptr.as_ptr()
     }
 
-    /// Whether the buffer comes from `arena`, and may so be used with its rings as a registered buffer.
+    /// Whether the buffer lies in `arena`, and may so be used with its rings as a registered buffer.
     pub(crate) fn is_from(&self, arena: &Arc<Arena>) -> bool {
-        Arc::ptr_eq(&self.run.arena, arena)
+        matches!(&*self.run, Run::Pages { arena: own, .. } if Arc::ptr_eq(own, arena))
     }
 }
 
@@ -308,16 +312,11 @@ mod tests {
         let mut live: Vec<(Buf, u8)> = Vec::new();
         let mut state = 12345u64;
         for round in 0..2000u32 {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let pick = (state >> 33) as usize;
             if pick.is_multiple_of(3) && !live.is_empty() {
                 let (buf, tag) = live.swap_remove(pick % live.len());
-                assert!(
-                    buf.as_slice().iter().all(|&b| b == tag),
-                    "a buffer was overwritten by another"
-                );
+                assert!(buf.as_slice().iter().all(|&b| b == tag), "a buffer was overwritten by another");
             } else if let Ok(mut buf) = arena.alloc(1 + pick % 40_000) {
                 let tag = round as u8;
                 buf.as_mut_slice().fill(tag);
@@ -327,10 +326,7 @@ mod tests {
         live.clear();
         assert_eq!(arena.allocated(), 0);
         // All runs merged again: the whole chunk is one buffer.
-        assert_eq!(
-            arena.alloc(arena.chunk_bytes()).unwrap().len(),
-            arena.chunk_bytes()
-        );
+        assert_eq!(arena.alloc(arena.chunk_bytes()).unwrap().len(), arena.chunk_bytes());
     }
 
     #[test]
@@ -340,6 +336,16 @@ mod tests {
         assert_eq!(all.len(), arena.bytes_max() / PAGE);
         assert_eq!(arena.alloc(1).unwrap_err().bytes_max, arena.bytes_max());
         assert!(arena.alloc(arena.bytes_max() + 1).is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_gets_memory_of_its_own() {
+        let arena = Arena::new(64 << 10).unwrap();
+        let mut buf = arena.alloc_any(1 << 20).unwrap();
+        buf.as_mut_slice().fill(7);
+        assert_eq!((buf.len(), arena.allocated(), buf.is_from(&arena)), (1 << 20, 0, false));
+        assert!(arena.alloc(1).unwrap().is_from(&arena));
+        assert!(!arena.alloc(1).unwrap().is_from(&Arena::new(1).unwrap()));
     }
 
     #[test]

@@ -38,9 +38,7 @@ impl FromStr for IoChoice {
             "auto" => Ok(IoChoice::Auto),
             "uring" => Ok(IoChoice::Uring),
             "syscalls" => Ok(IoChoice::Syscalls),
-            other => Err(format!(
-                "unknown I/O backend {other:?}; it is auto, uring or syscalls"
-            )),
+            other => Err(format!("unknown I/O backend {other:?}; it is auto, uring or syscalls")),
         }
     }
 }
@@ -59,9 +57,7 @@ impl FromStr for IoChoice {
 /// ```
 pub fn open_disk(choice: IoChoice, arena_bytes: usize, config: UringConfig) -> Result<Arc<dyn Disk>> {
     let arena = Arena::new(arena_bytes)?;
-    choose(choice, arena, |arena| {
-        UringDisk::probe(arena, config).map(|disk| disk as Arc<dyn Disk>)
-    })
+    choose(choice, arena, |arena| UringDisk::probe(arena, config).map(|disk| disk as Arc<dyn Disk>))
 }
 
 fn choose(
@@ -105,11 +101,7 @@ mod tests {
             let refuse = |_| Err(Refusal::Setup(errno));
             let disk = choose(IoChoice::Auto, Arc::clone(&arena), refuse).unwrap();
             assert_eq!(disk.caps().backend, "system calls");
-            assert!(
-                disk.caps().degraded[0].contains("io_uring_setup"),
-                "{:?}",
-                disk.caps()
-            );
+            assert!(disk.caps().degraded[0].contains("io_uring_setup"), "{:?}", disk.caps());
             let error = choose(IoChoice::Uring, Arc::clone(&arena), refuse).unwrap_err();
             assert_eq!(error.kind(), IoErrorKind::Unsupported);
             assert!(error.to_string().contains("io_uring_setup"), "{error}");

@@ -9,15 +9,7 @@ use crate::{Arena, Buf, Completion, Disk, File, IoError, IoErrorKind, Lane, Op, 
 /// # Errors
 /// [`UnexpectedEof`](IoErrorKind::UnexpectedEof) if the file is shorter; else as the kernel says.
 pub fn read_exact(lane: &mut dyn Lane, file: &File, offset: u64, buf: Buf, len: usize) -> Result<Buf> {
-    let (got, buf) = run(
-        lane,
-        Op::Read {
-            file: file.clone(),
-            offset,
-            buf,
-            len,
-        },
-    )?;
+    let (got, buf) = run(lane, Op::Read { file: file.clone(), offset, buf, len })?;
     if got != len {
         let hint = format!(
             "the file ends after {} bytes; it was cut or is not what it should be",
@@ -25,14 +17,7 @@ pub fn read_exact(lane: &mut dyn Lane, file: &File, offset: u64, buf: Buf, len: 
         );
         return Err(IoError::new("read", file.path(), IoErrorKind::UnexpectedEof, hint).at(offset));
     }
-    buf.ok_or_else(|| {
-        IoError::new(
-            "read",
-            file.path(),
-            IoErrorKind::Failed,
-            "the buffer did not come back",
-        )
-    })
+    buf.ok_or_else(|| IoError::new("read", file.path(), IoErrorKind::Failed, "the buffer did not come back"))
 }
 
 /// Writes the first `len` bytes of `buf` at `offset`. Not durable before a sync.
@@ -40,24 +25,8 @@ pub fn read_exact(lane: &mut dyn Lane, file: &File, offset: u64, buf: Buf, len: 
 /// # Errors
 /// As the kernel says.
 pub fn write_exact(lane: &mut dyn Lane, file: &File, offset: u64, buf: Buf, len: usize) -> Result<Buf> {
-    let (_, buf) = run(
-        lane,
-        Op::Write {
-            file: file.clone(),
-            offset,
-            buf,
-            len,
-            dsync: false,
-        },
-    )?;
-    buf.ok_or_else(|| {
-        IoError::new(
-            "write",
-            file.path(),
-            IoErrorKind::Failed,
-            "the buffer did not come back",
-        )
-    })
+    let (_, buf) = run(lane, Op::Write { file: file.clone(), offset, buf, len, dsync: false })?;
+    buf.ok_or_else(|| IoError::new("write", file.path(), IoErrorKind::Failed, "the buffer did not come back"))
 }
 
 /// Makes the file durable: its bytes, and with `data_only: false` all its metadata.
@@ -65,14 +34,7 @@ pub fn write_exact(lane: &mut dyn Lane, file: &File, offset: u64, buf: Buf, len:
 /// # Errors
 /// As the kernel says. A failed sync must not be retried: the kernel may have dropped the pages.
 pub fn sync_file(lane: &mut dyn Lane, file: &File, data_only: bool) -> Result<()> {
-    run(
-        lane,
-        Op::Sync {
-            file: file.clone(),
-            data_only,
-        },
-    )
-    .map(drop)
+    run(lane, Op::Sync { file: file.clone(), data_only }).map(drop)
 }
 
 /// Reads the first `bytes_max` bytes of a file, or all of it if it is shorter, in one piece.
@@ -84,19 +46,9 @@ pub fn read_file(disk: &dyn Disk, lane: &mut dyn Lane, file: &File, bytes_max: u
     let mut bytes = Vec::with_capacity(len);
     while bytes.len() < len {
         let offset = bytes.len() as u64;
-        let want = page_ceil(len - bytes.len())
-            .min(1 << 20)
-            .min(disk.arena().chunk_bytes());
+        let want = page_ceil(len - bytes.len()).min(1 << 20).min(disk.arena().chunk_bytes());
         let buf = alloc(disk.arena(), file, want)?;
-        let (got, buf) = run(
-            lane,
-            Op::Read {
-                file: file.clone(),
-                offset,
-                buf,
-                len: want,
-            },
-        )?;
+        let (got, buf) = run(lane, Op::Read { file: file.clone(), offset, buf, len: want })?;
         let got = got.min(len - bytes.len());
         if let Some(buf) = buf.filter(|_| got > 0) {
             bytes.extend_from_slice(&buf.as_slice()[..got]);

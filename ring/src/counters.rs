@@ -22,14 +22,8 @@ pub enum Class {
 
 impl Class {
     /// All classes, in order.
-    pub const ALL: [Class; 6] = [
-        Class::Log,
-        Class::Get,
-        Class::Scan,
-        Class::Flush,
-        Class::Compaction,
-        Class::Control,
-    ];
+    pub const ALL: [Class; 6] =
+        [Class::Log, Class::Get, Class::Scan, Class::Flush, Class::Compaction, Class::Control];
 
     /// The name as statistics print it.
     #[must_use]
@@ -124,9 +118,7 @@ impl Counters {
     /// The counts now.
     #[must_use]
     pub fn snapshot(&self) -> CountsSnapshot {
-        CountsSnapshot {
-            classes: std::array::from_fn(|i| self.cells[i].read()),
-        }
+        CountsSnapshot { classes: std::array::from_fn(|i| self.cells[i].read()) }
     }
 }
 
@@ -146,16 +138,12 @@ impl CountsSnapshot {
     /// All classes added up.
     #[must_use]
     pub fn total(&self) -> ClassCounts {
-        self.classes
-            .iter()
-            .fold(ClassCounts::default(), |sum, c| sum.plus(c))
+        self.classes.iter().fold(ClassCounts::default(), |sum, c| sum.plus(c))
     }
 
     /// What was added since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        Self {
-            classes: std::array::from_fn(|i| self.classes[i].since(&earlier.classes[i])),
-        }
+        Self { classes: std::array::from_fn(|i| self.classes[i].since(&earlier.classes[i])) }
     }
 }

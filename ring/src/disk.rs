@@ -30,23 +30,11 @@ pub struct OpenOptions {
 
 impl OpenOptions {
     /// Reads an existing file directly.
-    pub const READ: Self = Self {
-        write: false,
-        direct: true,
-        create: Create::Never,
-    };
+    pub const READ: Self = Self { write: false, direct: true, create: Create::Never };
     /// Reads and writes an existing file directly.
-    pub const WRITE: Self = Self {
-        write: true,
-        direct: true,
-        create: Create::Never,
-    };
+    pub const WRITE: Self = Self { write: true, direct: true, create: Create::Never };
     /// Creates a file that must not exist, for direct reads and writes.
-    pub const CREATE: Self = Self {
-        write: true,
-        direct: true,
-        create: Create::New,
-    };
+    pub const CREATE: Self = Self { write: true, direct: true, create: Create::New };
 }
 
 /// Space on the file system of a directory, in bytes.

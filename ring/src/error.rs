@@ -68,27 +68,13 @@ impl IoError {
             }
             _ => None,
         };
-        Self {
-            op,
-            path: path.to_path_buf(),
-            offset,
-            errno,
-            kind,
-            hint: hint.map(Cow::Borrowed),
-        }
+        Self { op, path: path.to_path_buf(), offset, errno, kind, hint: hint.map(Cow::Borrowed) }
     }
 
     /// An error that the kernel did not number: the kind is given and the hint says what happened.
     #[must_use]
     pub fn new(op: &'static str, path: &Path, kind: IoErrorKind, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            op,
-            path: path.to_path_buf(),
-            offset: None,
-            errno: 0,
-            kind,
-            hint: Some(hint.into()),
-        }
+        Self { op, path: path.to_path_buf(), offset: None, errno: 0, kind, hint: Some(hint.into()) }
     }
 
     /// The same error at `offset`.

@@ -22,20 +22,14 @@ struct Inner {
 pub(crate) enum Handle {
     /// A file descriptor of the kernel.
     Os(OwnedFd),
-    /// An inode of the simulated disk.
-    #[allow(dead_code, reason = "constructed by the simulated backend")]
-    Sim(u64),
+    /// A handle of the simulated disk.
+    Sim(crate::sim::SimHandle),
 }
 
 impl File {
     pub(crate) fn new(path: PathBuf, direct: bool, handle: Handle) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        Self(Arc::new(Inner {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            path,
-            direct,
-            handle,
-        }))
+        Self(Arc::new(Inner { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), path, direct, handle }))
     }
 
     /// The path that the file was opened by.

@@ -31,10 +31,7 @@ impl Gate {
     /// A gate that steps background work itself instead of sleeping, if `stepper` is given.
     #[must_use]
     pub fn with_stepper(stepper: Option<Stepper>) -> Self {
-        Self {
-            stepper,
-            ..Self::default()
-        }
+        Self { stepper, ..Self::default() }
     }
 
     /// Waits until `condition` holds.
@@ -44,10 +41,7 @@ impl Gate {
     pub fn wait_until(&self, mut condition: impl FnMut() -> bool) {
         if let Some(step) = &self.stepper {
             while !condition() {
-                assert!(
-                    step() || condition(),
-                    "simulated deadlock: waiting, and no background work is left"
-                );
+                assert!(step() || condition(), "simulated deadlock: waiting, and no background work is left");
             }
             return;
         }
@@ -76,10 +70,8 @@ impl Gate {
             match timeout {
                 None => guard = self.opened.wait(guard).unwrap_or_else(PoisonError::into_inner),
                 Some(t) => {
-                    let (g, timed_out) = self
-                        .opened
-                        .wait_timeout(guard, t)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    let (g, timed_out) =
+                        self.opened.wait_timeout(guard, t).unwrap_or_else(PoisonError::into_inner);
                     guard = g;
                     if timed_out.timed_out() {
                         break condition();

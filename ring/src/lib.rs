@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | [`UringDisk`] | io_uring rings, registered buffers, linked chains | the default |
 //! | [`SyscallDisk`] | `preadv2`/`pwritev2`/`fdatasync` | where io_uring is forbidden, or on request |
-//! | `SimDisk` | a seeded, deterministic disk in memory, with faults | tests |
+//! | [`SimDisk`] | a seeded, deterministic disk in memory, with faults | tests |
 //!
 //! # Rules that hold everywhere
 //!
@@ -28,11 +28,13 @@ mod error;
 mod file;
 mod gate;
 mod lane;
+pub mod machine;
 mod map;
 mod op;
 mod os;
 mod pool;
 pub mod probe;
+pub mod sim;
 mod syscall;
 mod uring;
 
@@ -48,6 +50,7 @@ pub use lane::{Lane, LaneSpec, Owner};
 pub use map::SharedMap;
 pub use op::{Completion, Op};
 pub use pool::{LaneGuard, LanePool};
+pub use sim::{DEAD_ERRNO, FaultOp, FaultPlan, SimConfig, SimDisk, SyncFailure, Times};
 pub use syscall::SyscallDisk;
 pub use uring::{RegisteredBuffers, UringConfig, UringDisk};
 

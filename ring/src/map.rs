@@ -24,11 +24,7 @@ impl SharedMap {
     /// The range must stay mapped, readable and writable while `owner` lives, and nothing else in this process may form a
     /// Rust reference into it meanwhile.
     pub(crate) unsafe fn new(base: NonNull<u8>, len: usize, owner: Box<dyn Any + Send + Sync>) -> Self {
-        Self {
-            base,
-            len,
-            _owner: owner,
-        }
+        Self { base, len, _owner: owner }
     }
 
     /// Length in bytes.

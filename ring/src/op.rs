@@ -89,11 +89,7 @@ impl Op {
     /// On an operation that breaks it: a bug of the caller, never of data.
     pub(crate) fn assert_aligned(&self) {
         if let Op::Read { offset, buf, len, .. } | Op::Write { offset, buf, len, .. } = self {
-            assert!(
-                offset.is_multiple_of(PAGE as u64),
-                "{} at unaligned offset {offset}",
-                self.verb()
-            );
+            assert!(offset.is_multiple_of(PAGE as u64), "{} at unaligned offset {offset}", self.verb());
             assert!(
                 *len > 0 && len.is_multiple_of(PAGE) && *len <= buf.len(),
                 "{} of {len} bytes in {buf:?}",

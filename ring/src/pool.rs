@@ -28,11 +28,7 @@ impl LanePool {
     /// A pool of up to `lanes_max` lanes, `depth` operations deep.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, class: Class, depth: u32, lanes_max: usize) -> Arc<Self> {
-        let spec = LaneSpec {
-            class,
-            depth,
-            owner: Owner::Pool,
-        };
+        let spec = LaneSpec { class, depth, owner: Owner::Pool };
         Arc::new(Self {
             disk,
             spec,
@@ -51,20 +47,14 @@ impl LanePool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(lane) = state.idle.pop() {
-                return Ok(LaneGuard {
-                    lane: Some(lane),
-                    pool: Arc::clone(self),
-                });
+                return Ok(LaneGuard { lane: Some(lane), pool: Arc::clone(self) });
             }
             if state.created < self.lanes_max {
                 state.created += 1;
                 drop(state);
                 match self.disk.lane(self.spec) {
                     Ok(lane) => {
-                        return Ok(LaneGuard {
-                            lane: Some(lane),
-                            pool: Arc::clone(self),
-                        });
+                        return Ok(LaneGuard { lane: Some(lane), pool: Arc::clone(self) });
                     }
                     Err(error) => {
                         state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -39,10 +39,7 @@ impl Host {
         let capabilities = field(&status, "CapEff:").and_then(|v| u64::from_str_radix(v, 16).ok());
         let limit = |resource| {
             let limit = getrlimit(resource);
-            Limit {
-                soft: limit.current,
-                hard: limit.maximum,
-            }
+            Limit { soft: limit.current, hard: limit.maximum }
         };
         Self {
             release: rustix::system::uname().release().to_string_lossy().into_owned(),
@@ -57,11 +54,7 @@ impl Host {
 
     /// Bytes that this user may lock, or `None` where nothing limits it.
     pub(crate) fn lockable_bytes(&self) -> Option<u64> {
-        if self.may_lock_freely {
-            None
-        } else {
-            self.memlock.soft
-        }
+        if self.may_lock_freely { None } else { self.memlock.soft }
     }
 
     /// The locked-memory limit as a phrase.
@@ -86,10 +79,7 @@ pub(crate) fn kib(bytes: u64) -> String {
 }
 
 /// A small file of `/proc` or `/sys`, trimmed; `None` if there is none.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the boundary; /proc and /sys are no store files"
-)]
+#[allow(clippy::disallowed_methods, reason = "this is the boundary; /proc and /sys are no store files")]
 pub(crate) fn text(path: impl AsRef<std::path::Path>) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|s| s.trim().to_owned())
 }
@@ -99,10 +89,7 @@ fn number<T: std::str::FromStr>(path: &str) -> Option<T> {
 }
 
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix(name))
-        .map(str::trim)
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 #[cfg(test)]
@@ -112,10 +99,7 @@ mod tests {
     #[test]
     fn versions_are_read_from_releases() {
         let version = |release: &str| {
-            let host = Host {
-                release: release.to_owned(),
-                ..Host::default()
-            };
+            let host = Host { release: release.to_owned(), ..Host::default() };
             host.version()
         };
         assert_eq!(version("6.18.44-custom"), (6, 18));
@@ -125,13 +109,7 @@ mod tests {
 
     #[test]
     fn a_privileged_process_has_no_locked_memory_limit() {
-        let mut host = Host {
-            memlock: Limit {
-                soft: Some(8 << 20),
-                hard: None,
-            },
-            ..Host::default()
-        };
+        let mut host = Host { memlock: Limit { soft: Some(8 << 20), hard: None }, ..Host::default() };
         assert_eq!(host.lockable_bytes(), Some(8 << 20));
         assert_eq!(host.memlock_phrase(), "RLIMIT_MEMLOCK is 8192 KiB");
         host.may_lock_freely = true;

@@ -52,12 +52,7 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Box<dyn DirLock>> {
     let identity = (meta.dev(), meta.ino());
     let path = dir.join("LOCK");
     let mut options = std::fs::OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600);
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let mut file = options.open(&path).map_err(|e| fail(&e))?;
     for attempt in 1.. {
         // Dropped before the registry forgets it, see `Drop`: so the registry is asked first.
@@ -84,21 +79,10 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Box<dyn DirLock>> {
         std::thread::sleep(PAUSE);
     }
     // For the next one's sentence only; a failure here harms nothing.
-    let name = std::env::current_exe()
-        .ok()
-        .and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
+    let name = std::env::current_exe().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
     let _ = file.set_len(0).and_then(|()| file.rewind());
-    let _ = writeln!(
-        file,
-        "process {} ({})",
-        std::process::id(),
-        name.as_deref().unwrap_or("unknown")
-    );
-    Ok(Box::new(OsDirLock {
-        dir: dir.to_path_buf(),
-        identity,
-        _file: file,
-    }))
+    let _ = writeln!(file, "process {} ({})", std::process::id(), name.as_deref().unwrap_or("unknown"));
+    Ok(Box::new(OsDirLock { dir: dir.to_path_buf(), identity, _file: file }))
 }
 
 /// Takes the lock if it is free.
@@ -120,13 +104,7 @@ fn try_lock(file: &std::fs::File) -> std::io::Result<bool> {
 
 fn holder(file: &mut std::fs::File) -> String {
     let mut text = String::new();
-    let _ = file
-        .rewind()
-        .and_then(|()| Read::by_ref(file).take(200).read_to_string(&mut text));
+    let _ = file.rewind().and_then(|()| Read::by_ref(file).take(200).read_to_string(&mut text));
     let line = text.lines().next().unwrap_or("").trim();
-    if line.is_empty() {
-        "another process".to_owned()
-    } else {
-        line.to_owned()
-    }
+    if line.is_empty() { "another process".to_owned() } else { line.to_owned() }
 }

@@ -34,8 +34,7 @@ pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<File> {
     let try_open = |direct: bool| {
         let mut o = StdOpenOptions::new();
         o.read(true).write(options.write).mode(0o600);
-        o.create(options.create == Create::IfMissing)
-            .create_new(options.create == Create::New);
+        o.create(options.create == Create::IfMissing).create_new(options.create == Create::New);
         if direct {
             o.custom_flags(libc::O_DIRECT);
         }
@@ -73,9 +72,7 @@ fn direct_alignment_fits(fd: BorrowedFd<'_>) -> bool {
 }
 
 pub(crate) fn len(file: &File) -> Result<u64> {
-    rustix::fs::fstat(fd(file))
-        .map(|s| s.st_size as u64)
-        .map_err(|e| errno("stat", file.path(), e))
+    rustix::fs::fstat(fd(file)).map(|s| s.st_size as u64).map_err(|e| errno("stat", file.path(), e))
 }
 
 pub(crate) fn allocate(file: &File, bytes: u64) -> Result<()> {
@@ -84,11 +81,7 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> Result<()> {
             Ok(()) => return Ok(()),
             Err(Errno::INTR) => {}
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-                return if len(file)? < bytes {
-                    truncate(file, bytes)
-                } else {
-                    Ok(())
-                };
+                return if len(file)? < bytes { truncate(file, bytes) } else { Ok(()) };
             }
             Err(e) => return Err(errno("allocate", file.path(), e)),
         }
@@ -115,19 +108,14 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 }
 
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(path)
-        .map_err(|e| std_error("create directory", path, &e))
+    std::fs::DirBuilder::new().mode(0o700).create(path).map_err(|e| std_error("create directory", path, &e))
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the boundary")]
 pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(dir).map_err(|e| std_error("list", dir, &e))?;
     let names = entries.map(|entry| entry.map(|entry| PathBuf::from(entry.file_name())));
-    names
-        .collect::<std::io::Result<_>>()
-        .map_err(|e| std_error("list", dir, &e))
+    names.collect::<std::io::Result<_>>().map_err(|e| std_error("list", dir, &e))
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the boundary")]
@@ -148,11 +136,7 @@ pub(crate) fn map_shared(file: &File, bytes: usize) -> Result<SharedMap> {
     };
     // Raw on purpose: the directory is locked by this process and the file is neither cut nor replaced while mapped; another
     // process that cuts it regardless gets us SIGBUS, not undefined behaviour. No Rust reference is formed into it.
-    let map = MmapOptions::new()
-        .len(bytes)
-        .populate()
-        .map_raw(&fd(file))
-        .map_err(|e| unsupported(&e))?;
+    let map = MmapOptions::new().len(bytes).populate().map_raw(&fd(file)).map_err(|e| unsupported(&e))?;
     let base =
         NonNull::new(map.as_mut_ptr()).ok_or_else(|| unsupported(&std::io::ErrorKind::Other.into()))?;
     // SAFETY: `map` is the owner and stays mapped, readable and writable, while it lives.
@@ -161,10 +145,7 @@ pub(crate) fn map_shared(file: &File, bytes: usize) -> Result<SharedMap> {
 
 pub(crate) fn space(path: &Path) -> Result<Space> {
     let s = rustix::fs::statvfs(path).map_err(|e| errno("stat", path, e))?;
-    Ok(Space {
-        total: s.f_blocks * s.f_frsize,
-        free: s.f_bavail * s.f_frsize,
-    })
+    Ok(Space { total: s.f_blocks * s.f_frsize, free: s.f_bavail * s.f_frsize })
 }
 
 pub(crate) fn monotonic_ns() -> u64 {

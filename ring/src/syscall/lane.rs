@@ -23,23 +23,14 @@ pub(super) struct SyscallLane {
 impl SyscallLane {
     pub(super) fn new(counters: Arc<Counters>, spec: LaneSpec) -> Self {
         let depth = spec.depth.max(1).next_power_of_two();
-        Self {
-            counters,
-            spec: LaneSpec { depth, ..spec },
-            queued: VecDeque::new(),
-            done: VecDeque::new(),
-        }
+        Self { counters, spec: LaneSpec { depth, ..spec }, queued: VecDeque::new(), done: VecDeque::new() }
     }
 
     fn run_queued(&mut self) {
         let cell = self.counters.cell(self.spec.class);
         let mut chain_broken = false;
         while let Some((token, mut op, linked)) = self.queued.pop_front() {
-            let result = if chain_broken {
-                Err(Errno::CANCELED)
-            } else {
-                run(cell, &mut op)
-            };
+            let result = if chain_broken { Err(Errno::CANCELED) } else { run(cell, &mut op) };
             // As in the kernel, a failure or a short read breaks the chain up to its end.
             let whole = match (&op, &result) {
                 (Op::Read { len, .. }, Ok(n)) => n == len,
@@ -50,11 +41,7 @@ impl SyscallLane {
             if result.is_err() {
                 cell.failed.fetch_add(1, Relaxed);
             }
-            self.done.push_back(Completion {
-                token,
-                result,
-                buf: op.into_buf(),
-            });
+            self.done.push_back(Completion { token, result, buf: op.into_buf() });
         }
     }
 }
@@ -66,51 +53,22 @@ fn run(cell: &Cell, op: &mut Op) -> std::result::Result<usize, Errno> {
     let total = loop {
         cell.enters.fetch_add(1, Relaxed);
         let (result, want) = match op {
-            Op::Read {
-                file,
-                offset,
-                buf,
-                len,
-            } => {
+            Op::Read { file, offset, buf, len } => {
                 let rest = &mut buf.as_mut_slice()[moved..*len];
                 let at = *offset + moved as u64;
                 (
-                    rustix::io::preadv2(
-                        fd(file),
-                        &mut [IoSliceMut::new(rest)],
-                        at,
-                        ReadWriteFlags::empty(),
-                    ),
+                    rustix::io::preadv2(fd(file), &mut [IoSliceMut::new(rest)], at, ReadWriteFlags::empty()),
                     *len,
                 )
             }
-            Op::Write {
-                file,
-                offset,
-                buf,
-                len,
-                dsync,
-            } => {
+            Op::Write { file, offset, buf, len, dsync } => {
                 let rest = &buf.as_slice()[moved..*len];
                 let at = *offset + moved as u64;
-                let flags = if *dsync {
-                    ReadWriteFlags::DSYNC
-                } else {
-                    ReadWriteFlags::empty()
-                };
-                (
-                    rustix::io::pwritev2(fd(file), &[IoSlice::new(rest)], at, flags),
-                    *len,
-                )
+                let flags = if *dsync { ReadWriteFlags::DSYNC } else { ReadWriteFlags::empty() };
+                (rustix::io::pwritev2(fd(file), &[IoSlice::new(rest)], at, flags), *len)
             }
-            Op::Sync {
-                file,
-                data_only: true,
-            } => (rustix::fs::fdatasync(fd(file)).map(|()| 0), 0),
-            Op::Sync {
-                file,
-                data_only: false,
-            } => (rustix::fs::fsync(fd(file)).map(|()| 0), 0),
+            Op::Sync { file, data_only: true } => (rustix::fs::fdatasync(fd(file)).map(|()| 0), 0),
+            Op::Sync { file, data_only: false } => (rustix::fs::fsync(fd(file)).map(|()| 0), 0),
         };
         match result {
             Err(Errno::INTR | Errno::AGAIN) => {
@@ -169,12 +127,7 @@ impl Lane for SyscallLane {
     }
 
     fn push_chain(&mut self, ops: &mut Vec<(u64, Op)>) -> bool {
-        assert!(
-            ops.len() <= self.depth(),
-            "a chain of {} on a lane of depth {}",
-            ops.len(),
-            self.depth()
-        );
+        assert!(ops.len() <= self.depth(), "a chain of {} on a lane of depth {}", ops.len(), self.depth());
         if self.room() < ops.len() {
             return false;
         }

@@ -22,22 +22,14 @@ impl SyscallDisk {
     /// A disk whose lanes use `arena`. `degraded` says why it was chosen, if not on request.
     #[must_use]
     pub fn new(arena: Arc<Arena>, degraded: Vec<String>) -> Arc<Self> {
-        Arc::new(Self {
-            arena,
-            counters: Arc::default(),
-            degraded,
-        })
+        Arc::new(Self { arena, counters: Arc::default(), degraded })
     }
 }
 
 impl Disk for SyscallDisk {
     fn caps(&self) -> Caps {
         let features = vec!["preadv2", "pwritev2", "fdatasync"];
-        Caps {
-            backend: "system calls",
-            features,
-            degraded: self.degraded.clone(),
-        }
+        Caps { backend: "system calls", features, degraded: self.degraded.clone() }
     }
     fn arena(&self) -> &Arc<Arena> {
         &self.arena

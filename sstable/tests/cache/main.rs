@@ -1,0 +1,5 @@
+//! The block cache through its public interface.
+
+mod basics;
+mod policy;
+mod support;
