@@ -204,7 +204,7 @@ which); 3 if it cannot.
 
 Examples:
   ringwood doctor /var/lib/app
-  ringwood doctor --json | jq '.rows[] | select(.level != "ok")'"#;
+  ringwood doctor --json | jq '.findings[] | select(.level != "ok")'"#;
 
 /// `doctor`
 #[derive(Debug, Args)]

@@ -117,9 +117,6 @@ pub(crate) struct BenchArgs {
     /// none, lz4 or zstd
     #[arg(long = "compression_type", value_name = "TYPE", default_value = "none", help_heading = "Store")]
     pub(crate) compression_type: String,
-    /// Level of zstd
-    #[arg(long = "compression_level", value_name = "N", allow_hyphen_values = true, help_heading = "Store")]
-    pub(crate) compression_level: Option<i32>,
     /// Filter bits a key: the store chooses its own; said in the notes
     #[arg(long = "bloom_bits", value_name = "N", default_value_t = -1, hide_default_value = true, help_heading = "Store")]
     pub(crate) bloom_bits: i64,
