@@ -118,8 +118,10 @@ impl Store {
             self.check_writable()?;
             let limit = self.budget.write_buffer;
             let full = |t: &&Arc<Tree>| {
-                let held = t.view().active.table.bytes() as u64;
-                held >= limit || (held > 0 && held + bytes > 2 * limit)
+                let active = &t.view().active.table;
+                let held = active.bytes() as u64;
+                // An empty one takes anything: a value may be larger than the limit.
+                !active.is_empty() && (held >= limit || held + bytes > 2 * limit)
             };
             let mut pending = trees.clone().filter(full).peekable();
             if pending.peek().is_none() {

@@ -13,10 +13,14 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) const BATCH: usize = 128;
 
 /// One sorted input: a table of level 0, or the tables of a level one after the other.
+///
+/// Between two extents an input has no entry at hand, but a *bound*: nothing that comes is below it. It is merged as if it stood on an entry of
+/// that key; only when that comes first must the extent have been read. So inputs that begin late are read late, and what the merge waits
+/// for is always the next of the plan.
 struct Run {
     /// Its extents that have not been begun, by number in the plan.
     extents: VecDeque<usize>,
-    /// The extent that is being walked through.
+    /// The extent that is being walked through, on an entry.
     raw: Option<RawRun>,
     raw_bytes: usize,
 }
@@ -36,11 +40,12 @@ pub(crate) struct Inputs {
     range: KeyRange,
 }
 
-/// Whether an input has an entry.
+/// Where an input is after a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
+    /// On an entry, or on a bound.
     Ready,
-    /// Its next extent has not been read yet.
+    /// Where it was: on a bound whose extent has not been read yet.
     Blocked,
     End,
 }
@@ -56,25 +61,35 @@ impl Inputs {
         Self { plan, loaded, next: 0, runs, window, held: 0, in_flight: 0, range }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.runs.len()
+    /// Inputs that have anything.
+    pub(crate) fn alive(&self) -> impl Iterator<Item = usize> {
+        (0..self.runs.len()).filter(|&run| !self.runs[run].extents.is_empty())
     }
 
-    /// The entry that an input is at; only after [`advance`](Self::advance) said [`State::Ready`].
+    /// Whether the input is on an entry, not on a bound.
+    pub(crate) fn has_entry(&self, run: usize) -> bool {
+        self.runs[run].raw.is_some()
+    }
+
+    /// The entry that an input is on.
     pub(crate) fn entry(&self, run: usize) -> Entry<'_> {
-        self.raw(run).entry()
+        self.runs[run].raw.as_ref().expect("on an entry").entry()
     }
 
-    pub(crate) fn key(&self, run: usize) -> &[u8] {
-        self.raw(run).key()
+    /// Whether input `a` comes before input `b`: by key, then newest first; a bound before any entry of its key.
+    pub(crate) fn comes_before(&self, a: usize, b: usize) -> bool {
+        let (key_a, seq_a) = self.place(a);
+        let (key_b, seq_b) = self.place(b);
+        key_a.cmp(key_b).then(seq_b.cmp(&seq_a)).is_lt()
     }
 
-    pub(crate) fn seq(&self, run: usize) -> u64 {
-        self.raw(run).seq()
-    }
-
-    fn raw(&self, run: usize) -> &RawRun {
-        self.runs[run].raw.as_ref().expect("an input that is ready has a run")
+    fn place(&self, run: usize) -> (&[u8], u64) {
+        let r = &self.runs[run];
+        match (&r.raw, r.extents.front()) {
+            (Some(raw), _) => (raw.key(), raw.seq()),
+            (None, Some(&next)) => (&self.plan[next].bound, u64::MAX),
+            (None, None) => (&[], 0),
+        }
     }
 
     /// Reads that are on their way.
@@ -87,12 +102,13 @@ impl Inputs {
         self.next < self.plan.len() && self.held <= self.window / 2
     }
 
-    /// Pushes reads along the plan, as far as the window allows. Returns their bytes.
-    pub(crate) fn push(&mut self, lane: &mut dyn Lane, arena: &Arc<Arena>) -> Result<u64> {
+    /// Pushes reads along the plan, as far as the window allows, and at any rate up to the one that input `awaited` is blocked on.
+    /// Returns their bytes.
+    pub(crate) fn push(&mut self, lane: &mut dyn Lane, arena: &Arc<Arena>, awaited: Option<usize>) -> Result<u64> {
+        let awaited = awaited.and_then(|run| self.runs[run].extents.front().copied());
         let mut pushed = 0;
         while let Some(extent) = self.plan.get(self.next) {
-            // What an input waits for now is read whatever the window says, or the merge could not go on.
-            let is_awaited = self.runs[extent.run].raw.is_none() && self.runs[extent.run].extents.front() == Some(&self.next);
+            let is_awaited = awaited.is_some_and(|at| self.next <= at);
             if lane.room() == 0 || (self.held + extent.bytes > self.window && !is_awaited) {
                 break;
             }
@@ -123,57 +139,49 @@ impl Inputs {
         Ok(())
     }
 
-    /// Moves an input to its next entry in the range, or, at first, to its first. After [`State::Blocked`] it is where it was.
-    pub(crate) fn advance(&mut self, run: usize) -> Result<State> {
-        loop {
-            let has_entry = match &mut self.runs[run].raw {
-                Some(raw) => raw.advance()?,
-                None => false,
-            };
-            if !has_entry {
-                match self.begin_extent(run) {
-                    State::Ready => continue,
-                    other => return Ok(other),
-                }
-            }
-            if self.range.is_past(self.key(run)) {
-                let r = &mut self.runs[run];
-                r.raw = None;
-                r.extents.clear();
-                self.held -= std::mem::take(&mut r.raw_bytes);
-                return Ok(State::End);
-            }
-            if !self.range.is_before(self.key(run)) {
-                return Ok(State::Ready);
-            }
-        }
+    /// Moves an input from its entry to the next, or to the bound before it.
+    pub(crate) fn next(&mut self, run: usize) -> Result<State> {
+        let r = &mut self.runs[run];
+        let has_entry = match &mut r.raw {
+            Some(raw) => raw.advance()?,
+            None => false,
+        };
+        Ok(if has_entry { self.check_range(run) } else { self.leave_extent(run) })
     }
 
-    /// Goes on to the next extent of an input, if it has been read.
-    fn begin_extent(&mut self, run: usize) -> State {
+    /// Moves an input from a bound to its first entry in the range, if the extent has been read; perhaps to the next bound.
+    pub(crate) fn begin(&mut self, run: usize) -> Result<State> {
         let r = &mut self.runs[run];
-        // What has been walked through is not needed while the next is awaited.
-        if let Some(raw) = &mut r.raw {
-            drop(raw.take_buf());
-            self.held -= std::mem::take(&mut r.raw_bytes);
-        }
-        let Some(&next) = r.extents.front() else {
-            r.raw = None;
-            return State::End;
-        };
-        let Some(buf) = self.loaded[next].take() else {
-            r.raw = None;
-            return State::Blocked;
-        };
+        let Some(&next) = r.extents.front() else { return Ok(State::End) };
+        let Some(buf) = self.loaded[next].take() else { return Ok(State::Blocked) };
         r.extents.pop_front();
         let extent = &self.plan[next];
-        r.raw_bytes = extent.bytes;
-        let mut raw = match r.raw.take() {
-            Some(raw) if Arc::ptr_eq(raw.table(), &extent.table) => raw,
-            _ => RawRun::new(Arc::clone(&extent.table)),
-        };
+        let mut raw = RawRun::new(Arc::clone(&extent.table));
         drop(raw.fill(extent.blocks.clone(), buf));
-        r.raw = Some(raw);
-        State::Ready
+        r.raw_bytes = extent.bytes;
+        while raw.advance()? {
+            if !self.range.is_before(raw.key()) {
+                self.runs[run].raw = Some(raw);
+                return Ok(self.check_range(run));
+            }
+        }
+        Ok(self.leave_extent(run))
+    }
+
+    /// Ends an input whose entry lies past the range.
+    fn check_range(&mut self, run: usize) -> State {
+        let is_past = self.runs[run].raw.as_ref().is_some_and(|raw| self.range.is_past(raw.key()));
+        if !is_past {
+            return State::Ready;
+        }
+        self.runs[run].extents.clear();
+        self.leave_extent(run)
+    }
+
+    fn leave_extent(&mut self, run: usize) -> State {
+        let r = &mut self.runs[run];
+        r.raw = None;
+        self.held -= std::mem::take(&mut r.raw_bytes);
+        if r.extents.is_empty() { State::End } else { State::Ready }
     }
 }

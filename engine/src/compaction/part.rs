@@ -36,11 +36,8 @@ pub(crate) struct PartJob {
 struct Merge {
     inputs: Inputs,
     heap: MergeHeap,
-    /// Inputs whose next entry has not arrived: all of them before the heap is built, then at most the first of the heap, since
-    /// no other moves.
-    waiting: Vec<usize>,
-    /// Inputs on their first entry, until the heap is built.
-    ready: Option<Vec<usize>>,
+    /// The input whose extent the merge waits for: the first of the heap.
+    awaited: Option<usize>,
     retention: Retention,
     output: Option<Output>,
     /// Complete but for its last writes. One at a time: buffers are bounded.
@@ -65,7 +62,7 @@ impl PartJob {
         merge.push(store, lane, is_stuck)?;
         if is_stuck && lane.in_flight() > 0 {
             // For input, half of what is on its way: the other half covers the merge of this one.
-            let min = if merge.waiting.is_empty() { 1 } else { merge.inputs.in_flight().clamp(1, BATCH) };
+            let min = merge.awaited.map_or(1, |_| merge.inputs.in_flight().clamp(1, BATCH));
             lane.reap(if wait { min } else { 0 }, &mut self.done)?;
             for completion in self.done.drain(..) {
                 merge.complete(completion)?;
@@ -100,11 +97,12 @@ impl Merge {
         let extent_bytes = (store.budget.read_window / (2 * BATCH)).max(ringwood_ring::PAGE);
         let plan = plan::plan(&compaction.runs, range, extent_bytes);
         let inputs = Inputs::new(plan, compaction.runs.len(), store.budget.read_window, range.clone());
+        let mut heap = MergeHeap::default();
+        heap.rebuild(inputs.alive(), |a, b| inputs.comes_before(a, b));
         Self {
-            waiting: (0..inputs.len()).collect(),
-            ready: Some(Vec::new()),
             inputs,
-            heap: MergeHeap::default(),
+            heap,
+            awaited: None,
             retention: Retention::new(compaction.snapshots.clone()),
             output: None,
             sealed: None,
@@ -114,15 +112,12 @@ impl Merge {
 
     /// Whether every entry has gone to an output, and all outputs are written.
     fn is_over(&self) -> bool {
-        let merged = self.ready.is_none() && self.waiting.is_empty() && self.heap.first().is_none();
-        merged && self.output.is_none() && self.sealed.is_none()
+        self.heap.first().is_none() && self.output.is_none() && self.sealed.is_none()
     }
 
     /// Merges as far as it can in one step. Returns whether it needs I/O to go on.
     fn advance(&mut self, store: &Arc<Store>, compaction: &Compaction) -> Result<bool> {
-        if !self.start()? || !self.resume()? {
-            return Ok(true);
-        }
+        self.awaited = None;
         for _ in 0..STEP_ENTRIES {
             let Some(run) = self.heap.first() else {
                 if self.sealed.is_none() {
@@ -130,55 +125,30 @@ impl Merge {
                 }
                 return Ok(true);
             };
-            if !self.write_entry(store, compaction, run)? {
+            let state = if !self.inputs.has_entry(run) {
+                self.inputs.begin(run)?
+            } else if self.write_entry(store, compaction, run)? {
+                self.inputs.next(run)?
+            } else {
                 return Ok(true);
-            }
-            self.waiting.push(run);
-            if !self.resume()? {
-                return Ok(true);
+            };
+            let inputs = &self.inputs;
+            match state {
+                State::Ready => self.heap.first_moved(|a, b| inputs.comes_before(a, b)),
+                State::End => self.heap.first_ended(|a, b| inputs.comes_before(a, b)),
+                State::Blocked => {
+                    self.awaited = Some(run);
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
     }
 
-    /// Brings all inputs to their first entry and builds the heap. False while some wait for a read.
-    fn start(&mut self) -> Result<bool> {
-        let Some(ready) = &mut self.ready else { return Ok(true) };
-        let mut still = Vec::new();
-        for run in self.waiting.drain(..) {
-            match self.inputs.advance(run)? {
-                State::Ready => ready.push(run),
-                State::Blocked => still.push(run),
-                State::End => {}
-            }
-        }
-        self.waiting = still;
-        if !self.waiting.is_empty() {
-            return Ok(false);
-        }
-        let (ready, inputs) = (self.ready.take().unwrap_or_default(), &self.inputs);
-        self.heap.rebuild(ready.into_iter(), |a, b| before(inputs, a, b));
-        Ok(true)
-    }
-
-    /// Moves the first input, if it has been used, to its next entry. False if that waits for a read.
-    fn resume(&mut self) -> Result<bool> {
-        let Some(&run) = self.waiting.first() else { return Ok(true) };
-        let state = self.inputs.advance(run)?;
-        let inputs = &self.inputs;
-        match state {
-            State::Blocked => return Ok(false),
-            State::Ready => self.heap.first_moved(|a, b| before(inputs, a, b)),
-            State::End => self.heap.first_ended(|a, b| before(inputs, a, b)),
-        }
-        self.waiting.clear();
-        Ok(true)
-    }
-
-    /// Sends the entry that `run` is at to the output, or drops it. False, and nothing is done, if there is no room now.
+    /// Sends the entry that `run` is on to the output, or drops it. False, and nothing is done, if there is no room now.
     fn write_entry(&mut self, store: &Arc<Store>, compaction: &Compaction, run: usize) -> Result<bool> {
         // All versions of a key go to one table, so that tables of a level never share a key.
-        let is_new_key = self.key != self.inputs.key(run);
+        let is_new_key = self.key != self.inputs.entry(run).key;
         let is_full = |o: &Output| is_new_key && o.writer.estimated_bytes() >= store.budget.table;
         if self.output.as_ref().is_some_and(is_full) {
             if self.sealed.is_some() {
@@ -219,7 +189,7 @@ impl Merge {
             output.push(lane, WRITE_BIT | output.id)?;
         }
         if is_stuck || self.inputs.wants_batch() {
-            let bytes = self.inputs.push(lane, store.disk.arena())?;
+            let bytes = self.inputs.push(lane, store.disk.arena(), self.awaited)?;
             store.totals.compaction_read_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         Ok(())
@@ -234,10 +204,4 @@ impl Merge {
         let output = output.ok_or_else(|| Error::new(ErrorKind::Io, "a completion of no known write"))?;
         Ok(output.writer.complete(completion)?)
     }
-}
-
-/// The order of the merge: key, then newest first.
-fn before(inputs: &Inputs, a: usize, b: usize) -> bool {
-    let keys = inputs.key(a).cmp(inputs.key(b));
-    keys.then_with(|| inputs.seq(b).cmp(&inputs.seq(a))).is_lt()
 }

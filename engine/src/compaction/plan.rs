@@ -20,6 +20,8 @@ pub(crate) struct Extent {
     pub(crate) blocks: Range<u32>,
     pub(crate) offset: u64,
     pub(crate) bytes: usize,
+    /// No key in it is below this: it is needed only once the merge has come so far.
+    pub(crate) bound: Vec<u8>,
 }
 
 /// A part of the key space: from `from` (included) to `to` (not).
@@ -41,20 +43,23 @@ impl KeyRange {
 
 /// All extents of `runs` (each a sequence of tables in key order) in `range`, in the order of the merge.
 pub(crate) fn plan(runs: &[Vec<Arc<TableHandle>>], range: &KeyRange, extent_bytes: usize) -> Vec<Extent> {
-    // With each extent a key that none of it is below: it is needed only once the merge has come so far.
-    let mut extents: Vec<(Vec<u8>, Extent)> = Vec::new();
+    let mut extents: Vec<Extent> = Vec::new();
     for (run, tables) in runs.iter().enumerate() {
         for handle in tables {
             let table = &handle.table;
-            for (blocks, place) in table.reads(blocks_in(handle, range), extent_bytes) {
-                let bound = lower_bound(handle, blocks.start);
-                extents.push((bound, Extent { table: Arc::clone(table), run, blocks, offset: place.offset, bytes: place.bytes }));
-            }
+            extents.extend(table.reads(blocks_in(handle, range), extent_bytes).map(|(blocks, place)| Extent {
+                bound: lower_bound(handle, blocks.start),
+                table: Arc::clone(table),
+                run,
+                blocks,
+                offset: place.offset,
+                bytes: place.bytes,
+            }));
         }
     }
     // Stable: the extents of one input stay in their order.
-    extents.sort_by(|a, b| a.0.cmp(&b.0));
-    extents.into_iter().map(|(_, extent)| extent).collect()
+    extents.sort_by(|a, b| a.bound.cmp(&b.bound));
+    extents
 }
 
 fn lower_bound(handle: &TableHandle, block: u32) -> Vec<u8> {

@@ -94,12 +94,7 @@ impl SimConfig {
     /// and a power loss takes what it may.
     #[must_use]
     pub fn calm() -> Self {
-        Self {
-            short_transfer: 0.0,
-            retry: 0.0,
-            slow: 0.0,
-            ..Self::default()
-        }
+        Self { short_transfer: 0.0, retry: 0.0, slow: 0.0, ..Self::default() }
     }
 }
 
@@ -160,13 +155,7 @@ impl FaultPlan {
     /// The next operation of this kind fails with `errno`, once.
     #[must_use]
     pub fn once(op: FaultOp, errno: i32) -> Self {
-        Self {
-            op,
-            path_contains: None,
-            after: 0,
-            errno,
-            times: Times::Once,
-        }
+        Self { op, path_contains: None, after: 0, errno, times: Times::Once }
     }
 
     /// The same plan for paths that contain `part` only.

@@ -135,18 +135,11 @@ impl Content {
         if durable && old.is_none() && page.is_none() && !self.dirty.contains_key(&index) {
             return; // Zeros over durable zeros: no outcome can tell.
         }
-        let history = self.dirty.entry(index).or_insert_with(|| History {
-            base: old,
-            versions: Vec::new(),
-        });
+        let history = self.dirty.entry(index).or_insert_with(|| History { base: old, versions: Vec::new() });
         match history.versions.last_mut() {
             // The next part of a transfer that was split inside a page: any mixture of the two is within the choice by sector.
             Some(last) if last.op == op => last.page = page.clone(),
-            _ => history.versions.push(Version {
-                op,
-                cut,
-                page: page.clone(),
-            }),
+            _ => history.versions.push(Version { op, cut, page: page.clone() }),
         }
         if history.versions.len() > VERSIONS_MAX {
             history.versions.remove(0);
@@ -210,8 +203,7 @@ impl Content {
 
     /// A sync: every version whose operation `covered` accepts becomes durable, and the size. With `rest`, all others too.
     pub(super) fn sync(&mut self, rest: bool, covered: impl Fn(u64) -> bool) {
-        self.dirty
-            .retain(|_, history| history.settle(|op| rest || covered(op)));
+        self.dirty.retain(|_, history| history.settle(|op| rest || covered(op)));
         self.durable_size = self.size;
         self.sizes.clear();
     }

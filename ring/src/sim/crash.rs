@@ -56,11 +56,7 @@ impl State {
     /// Lets operations in flight happen as far as chance has it, after the process is dead.
     fn settle(&mut self) {
         let most = 2 * self.flight.runnable() as u64;
-        let steps = if self.rng.one_in(2) {
-            0
-        } else {
-            self.rng.below(most + 1)
-        };
+        let steps = if self.rng.one_in(2) { 0 } else { self.rng.below(most + 1) };
         for _ in 0..steps {
             let runnable = self.flight.runnable();
             if runnable > 0 {
@@ -100,11 +96,7 @@ impl State {
     fn lose_power(&mut self, seed: u64) {
         self.rng = Rng::new(seed);
         self.die();
-        let contents = self
-            .names
-            .files
-            .values()
-            .filter_map(|f| f.content.oldest_undurable());
+        let contents = self.names.files.values().filter_map(|f| f.content.oldest_undurable());
         let oldest = contents.chain(self.names.oldest_undurable()).min();
         let newest = self.next_op;
         let mood = Mood::draw(&mut self.rng, oldest.unwrap_or(newest), newest);

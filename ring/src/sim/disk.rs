@@ -20,11 +20,7 @@ const LOOK_NS: u64 = 40;
 
 impl Disk for SimDisk {
     fn caps(&self) -> Caps {
-        Caps {
-            backend: "simulated",
-            features: Vec::new(),
-            degraded: Vec::new(),
-        }
+        Caps { backend: "simulated", features: Vec::new(), degraded: Vec::new() }
     }
 
     fn arena(&self) -> &Arc<Arena> {
@@ -66,11 +62,7 @@ impl Disk for SimDisk {
             session: Arc::clone(&state.session),
             inode,
             write: options.write,
-            _hold: state
-                .names
-                .files
-                .get(&inode)
-                .map_or_else(Arc::default, |f| Arc::clone(&f.handles)),
+            _hold: state.names.files.get(&inode).map_or_else(Arc::default, |f| Arc::clone(&f.handles)),
         };
         Ok(File::new(path.to_path_buf(), direct, Handle::Sim(handle)))
     }
@@ -155,11 +147,7 @@ impl Disk for SimDisk {
         state.begin(FaultOp::Create, "lock", dir)?;
         let path = dir.join("LOCK");
         let inode = state.names.lookup_dir(dir).and_then(|inode| {
-            let options = OpenOptions {
-                write: true,
-                direct: false,
-                create: Create::IfMissing,
-            };
+            let options = OpenOptions { write: true, direct: false, create: Create::IfMissing };
             state.open(&path, options).map(|_| inode)
         });
         let inode = state.end("lock", dir, inode)?;
@@ -216,10 +204,7 @@ impl Disk for SimDisk {
         let found = state.names.lookup(path);
         found.map_err(|errno| IoError::from_errno("stat", path, None, errno))?;
         let total = state.config.capacity_bytes;
-        Ok(Space {
-            total,
-            free: total.saturating_sub(state.used()),
-        })
+        Ok(Space { total, free: total.saturating_sub(state.used()) })
     }
 }
 

@@ -145,12 +145,7 @@ impl Flight {
     /// Writes in flight to a file.
     pub(super) fn writes_to(&self, inode: Inode) -> Vec<u64> {
         let of_file = |e: &&Effect| e.inode == inode && matches!(e.kind, Kind::Write { .. });
-        self.slots
-            .iter()
-            .flatten()
-            .filter(of_file)
-            .map(|e| e.id)
-            .collect()
+        self.slots.iter().flatten().filter(of_file).map(|e| e.id).collect()
     }
 
     /// Takes every ticket, chains in order.
@@ -185,8 +180,5 @@ impl Flight {
 
 /// Shares the first `len` bytes of a buffer, page by page.
 pub(super) fn share(bytes: &[u8], len: usize) -> Vec<Slot> {
-    bytes[..len]
-        .chunks_exact(PAGE)
-        .map(super::content::slot)
-        .collect()
+    bytes[..len].chunks_exact(PAGE).map(super::content::slot).collect()
 }

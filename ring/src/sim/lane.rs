@@ -25,19 +25,12 @@ impl SimLane {
     pub(super) fn new(shared: &Arc<Shared>, state: &mut State, spec: LaneSpec) -> Self {
         let id = state.next_lane;
         state.next_lane += 1;
-        let lane = LaneState {
-            class: spec.class,
-            done: std::collections::VecDeque::new(),
-            alive: true,
-        };
+        let lane = LaneState { class: spec.class, done: std::collections::VecDeque::new(), alive: true };
         state.lanes.insert(id, lane);
         Self {
             shared: Arc::clone(shared),
             id,
-            spec: LaneSpec {
-                depth: spec.depth.max(1).next_power_of_two(),
-                ..spec
-            },
+            spec: LaneSpec { depth: spec.depth.max(1).next_power_of_two(), ..spec },
             thread: None,
             queued: Vec::new(),
             outstanding: 0,
@@ -97,10 +90,7 @@ impl SimLane {
     fn wait(&self, state: &mut State, min: usize) {
         while self.at_hand(state) < min {
             let went_on = state.step();
-            assert!(
-                went_on || self.at_hand(state) >= min,
-                "the simulated disk lost an operation"
-            );
+            assert!(went_on || self.at_hand(state) >= min, "the simulated disk lost an operation");
         }
     }
 }
@@ -117,12 +107,7 @@ impl Lane for SimLane {
     }
 
     fn push_chain(&mut self, ops: &mut Vec<(u64, Op)>) -> bool {
-        assert!(
-            ops.len() <= self.depth(),
-            "a chain of {} on a lane of depth {}",
-            ops.len(),
-            self.depth()
-        );
+        assert!(ops.len() <= self.depth(), "a chain of {} on a lane of depth {}", ops.len(), self.depth());
         if self.room() < ops.len() {
             return false;
         }
@@ -132,8 +117,7 @@ impl Lane for SimLane {
         self.bind();
         let last = ops.len().saturating_sub(1);
         let chain = ops.drain(..).enumerate();
-        self.queued
-            .extend(chain.map(|(i, (token, op))| (token, op, i != last)));
+        self.queued.extend(chain.map(|(i, (token, op))| (token, op, i != last)));
         let cell = self.shared.counters.cell(self.spec.class);
         cell.chains.fetch_add(1, Relaxed);
         true

@@ -76,10 +76,7 @@ impl Mode {
             1 => Self::Everything,
             2 => Self::Before(rng.between(first, last)),
             3 => Self::From(rng.between(first, last)),
-            4 => Self::ByOperation {
-                salt: rng.next(),
-                keep_of_8,
-            },
+            4 => Self::ByOperation { salt: rng.next(), keep_of_8 },
             5 => Self::ByPage { keep_of_8 },
             6 => Self::Torn(last),
             7 => {

@@ -67,11 +67,7 @@ impl MapMemory {
 
     /// The first `len` bytes as the engine sees them.
     pub(super) fn share(self: &Arc<Self>, len: usize) -> SharedMap {
-        assert!(
-            len <= self.pages * PAGE,
-            "a map of {len} bytes in {} pages",
-            self.pages
-        );
+        assert!(len <= self.pages * PAGE, "a map of {len} bytes in {} pages", self.pages);
         // SAFETY: the memory lives as long as the `Arc` that goes along, and no reference to its bytes is ever formed.
         unsafe { SharedMap::new(self.base, len, Box::new(Arc::clone(self))) }
     }

@@ -186,9 +186,6 @@ impl fmt::Debug for SimDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         let (files, operations, generation) = (state.names.files.len(), state.operations, state.generation);
-        write!(
-            f,
-            "SimDisk({files} files, {operations} operations, generation {generation})"
-        )
+        write!(f, "SimDisk({files} files, {operations} operations, generation {generation})")
     }
 }

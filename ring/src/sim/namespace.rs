@@ -94,11 +94,7 @@ impl Namespace {
         };
         Self {
             dirs: self.dirs.clone(),
-            files: self
-                .files
-                .iter()
-                .map(|(&inode, node)| (inode, fork(node)))
-                .collect(),
+            files: self.files.iter().map(|(&inode, node)| (inode, fork(node))).collect(),
             pending: self.pending.clone(),
             op: self.op,
             orphans: self.orphans.clone(),
@@ -119,10 +115,7 @@ impl Namespace {
 
     pub(super) fn lookup_dir(&self, path: &Path) -> Result<Inode, Errno> {
         let inode = self.lookup(path)?;
-        self.dirs
-            .contains_key(&inode)
-            .then_some(inode)
-            .ok_or(libc::ENOTDIR)
+        self.dirs.contains_key(&inode).then_some(inode).ok_or(libc::ENOTDIR)
     }
 
     /// The directory and name of a path whose last part need not exist.
@@ -130,10 +123,7 @@ impl Namespace {
         let mut names = names(path);
         let name = names.pop().ok_or(libc::EEXIST)?;
         let dir = self.walk(&names)?;
-        self.dirs
-            .contains_key(&dir)
-            .then_some((dir, name))
-            .ok_or(libc::ENOTDIR)
+        self.dirs.contains_key(&dir).then_some((dir, name)).ok_or(libc::ENOTDIR)
     }
 
     fn at(&self, place: &Place) -> Option<Inode> {
@@ -158,12 +148,7 @@ impl Namespace {
 
     pub(super) fn create_file(&mut self, path: &Path) -> Result<Inode, Errno> {
         let inode = self.link(path)?;
-        let node = FileNode {
-            content: Arc::default(),
-            handles: Arc::default(),
-            map: None,
-            linked: true,
-        };
+        let node = FileNode { content: Arc::default(), handles: Arc::default(), map: None, linked: true };
         self.files.insert(inode, node);
         Ok(inode)
     }

@@ -153,9 +153,7 @@ impl Namespace {
                     (Mood::Everything, _) => Fate::First(count),
                     (Mood::Until(cut), _) => Fate::Until(cut),
                     (Mood::Mixed, 0) => Fate::First(rng.below(count + 1)),
-                    (Mood::Mixed, _) => Fate::Each {
-                        keep_of_8: [1, 4, 7][rng.index(3)],
-                    },
+                    (Mood::Mixed, _) => Fate::Each { keep_of_8: [1, 4, 7][rng.index(3)] },
                 };
                 (fate, 0)
             });

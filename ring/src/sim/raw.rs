@@ -54,9 +54,7 @@ impl SimDisk {
         let path = path.as_ref();
         let mut state = self.lock();
         let inode = state.names.create_durable(path);
-        let inode = inode
-            .and_then(|_| state.raw(path))
-            .map_err(failed("write", path))?;
+        let inode = inode.and_then(|_| state.raw(path)).map_err(failed("write", path))?;
         if let Some(content) = state.content_mut(inode) {
             content.replace(bytes);
         }

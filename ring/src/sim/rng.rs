@@ -20,9 +20,7 @@ pub(super) fn mix(x: u64) -> u64 {
 impl Rng {
     pub(super) fn new(seed: u64) -> Self {
         let step = 0x9e37_79b9_7f4a_7c15u64;
-        Self {
-            state: std::array::from_fn(|i| mix(seed.wrapping_add(step.wrapping_mul(i as u64)))),
-        }
+        Self { state: std::array::from_fn(|i| mix(seed.wrapping_add(step.wrapping_mul(i as u64)))) }
     }
 
     pub(super) fn next(&mut self) -> u64 {
@@ -80,20 +78,12 @@ mod tests {
     fn values_are_stable_for_ever() {
         // splitmix64 from state 1234567, as in its reference test vector.
         let step = 0x9e37_79b9_7f4a_7c15u64;
-        let first: Vec<u64> = (0..3u64)
-            .map(|i| mix(1234567u64.wrapping_add(step.wrapping_mul(i))))
-            .collect();
-        assert_eq!(
-            first,
-            [6457827717110365317, 3203168211198807973, 9817491932198370423]
-        );
+        let first: Vec<u64> = (0..3u64).map(|i| mix(1234567u64.wrapping_add(step.wrapping_mul(i)))).collect();
+        assert_eq!(first, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
         // xoshiro256** from state [1, 2, 3, 4], as in its reference test vector.
         let mut rng = Rng { state: [1, 2, 3, 4] };
         let values: Vec<u64> = (0..5).map(|_| rng.next()).collect();
-        assert_eq!(
-            values,
-            [11520, 0, 1509978240, 1215971899390074240, 1216172134540287360]
-        );
+        assert_eq!(values, [11520, 0, 1509978240, 1215971899390074240, 1216172134540287360]);
     }
 
     #[test]

@@ -49,19 +49,9 @@ impl State {
             return (0, Kind::Refuse { errno });
         };
         let kind = match op {
-            Op::Read { offset, len, .. } => Kind::Read {
-                offset: *offset,
-                len: *len,
-                moved: 0,
-            },
+            Op::Read { offset, len, .. } => Kind::Read { offset: *offset, len: *len, moved: 0 },
             Op::Write { .. } if !handle.write => Kind::Refuse { errno: libc::EBADF },
-            Op::Write {
-                offset,
-                len,
-                buf,
-                dsync,
-                ..
-            } => Kind::Write {
+            Op::Write { offset, len, buf, dsync, .. } => Kind::Write {
                 offset: *offset,
                 len: *len,
                 moved: 0,

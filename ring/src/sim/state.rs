@@ -282,11 +282,7 @@ impl State {
             let failed = &self.counters.cell(lane.class).failed;
             failed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
-        lane.done.push_back(Completion {
-            token: ticket.token,
-            result,
-            buf: ticket.op.into_buf(),
-        });
+        lane.done.push_back(Completion { token: ticket.token, result, buf: ticket.op.into_buf() });
     }
 
     /// The process is dead from here on: everything in flight is answered so, and what it may still do to the disk is decided by the

@@ -29,10 +29,7 @@ pub(super) struct Trace {
 
 impl Trace {
     pub(super) fn new(events_max: usize) -> Self {
-        Self {
-            events_max,
-            ..Self::default()
-        }
+        Self { events_max, ..Self::default() }
     }
 
     pub(super) fn is_on(&self) -> bool {

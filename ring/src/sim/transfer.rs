@@ -79,19 +79,11 @@ impl State {
         if self.rng.chance(self.config.misdirected_read) {
             at ^= PAGE as u64;
         }
-        let Some(Ticket {
-            op: Op::Read { buf, .. },
-            ..
-        }) = &mut effect.ticket
-        else {
+        let Some(Ticket { op: Op::Read { buf, .. }, .. }) = &mut effect.ticket else {
             return Some(Ok(*len)); // A dead process's read: nobody has the bytes, but its chain may go on.
         };
         let out = &mut buf.as_mut_slice()[*moved..*moved + n];
-        let got = self
-            .names
-            .files
-            .get(&effect.inode)
-            .map_or(0, |f| f.content.read(at, out));
+        let got = self.names.files.get(&effect.inode).map_or(0, |f| f.content.read(at, out));
         *moved += got;
         if got < n || *moved == *len {
             // What follows the end of the file in the buffer is nobody's promise.
@@ -103,14 +95,7 @@ impl State {
     }
 
     fn transfer_write(&mut self, effect: &mut Effect) -> Outcome {
-        let Kind::Write {
-            offset,
-            len,
-            moved,
-            data,
-            dsync,
-        } = &mut effect.kind
-        else {
+        let Kind::Write { offset, len, moved, data, dsync } = &mut effect.kind else {
             return None;
         };
         let inode = effect.inode;
@@ -166,10 +151,7 @@ impl State {
             Some(cover) => cover,
             None => {
                 self.fold(inode, 0, u64::MAX);
-                let cover = Cover {
-                    before: self.new_op(),
-                    except: self.flight.writes_to(inode),
-                };
+                let cover = Cover { before: self.new_op(), except: self.flight.writes_to(inode) };
                 if self.rng.one_in(2) {
                     *begun = Some(cover);
                     return None;
@@ -192,22 +174,14 @@ impl State {
         let how = self.config.sync_failure;
         let in_flight = self.flight.writes_to(inode);
         if let Some(file) = self.names.files.get_mut(&inode) {
-            file.content_mut()
-                .fail_sync(how, (first, end), &in_flight, &mut self.rng);
+            file.content_mut().fail_sync(how, (first, end), &in_flight, &mut self.rng);
         }
         self.unfold(inode, first, end);
     }
 
     /// A write that is cut off: none of it, all, a prefix, or any sectors.
     pub(super) fn write_partly(&mut self, effect: &Effect) {
-        let Kind::Write {
-            offset,
-            len,
-            moved,
-            data,
-            ..
-        } = &effect.kind
-        else {
+        let Kind::Write { offset, len, moved, data, .. } = &effect.kind else {
             return;
         };
         let end = self.size_allowed(effect.inode, offset + *len as u64);

@@ -20,9 +20,7 @@ macro_rules! conformance {
             $(mod $module {
                 $(#[test]
                 fn $case() {
-                    if let Some(backend) = crate::harness::$backend() {
-                        crate::$module::$case(&backend);
-                    }
+                    crate::harness::$backend().into_iter().for_each(|backend| crate::$module::$case(&backend));
                 })*
             })*
         }
@@ -33,8 +31,7 @@ macro_rules! on_all_backends {
     ($($cases:tt)*) => {
         conformance! { uring; $($cases)* }
         conformance! { syscalls; $($cases)* }
-        // The simulated disk: uncomment this line and `harness::sim`.
-        // conformance! { sim; $($cases)* }
+        conformance! { sim; $($cases)* }
     };
 }
 

@@ -62,19 +62,13 @@ fn a_chain_in_flight_is_cut_in_order() {
         let disk = disk_with(seed, SimConfig::calm());
         let mut lane = lane(&disk);
         let file = durable_file(&disk, "/f", 2, 1);
-        chain(
-            &mut *lane,
-            vec![write(&file, 0, 1, 2), sync(&file), write(&file, 1, 1, 3)],
-        );
+        chain(&mut *lane, vec![write(&file, 0, 1, 2), sync(&file), write(&file, 1, 1, 3)]);
         lane.submit().unwrap();
         disk.power_loss(seed);
         let sectors = sectors(&bytes(&disk, "/f"));
         let first = sectors[..8].iter().filter(|t| **t == 2).count();
         let second = sectors[8..].iter().filter(|t| **t == 3).count();
-        assert!(
-            second == 0 || first == 8,
-            "the second write came without the synced first, seed {seed}"
-        );
+        assert!(second == 0 || first == 8, "the second write came without the synced first, seed {seed}");
         seen.insert((first.min(1) + first / 8, second.min(1) + second / 8));
     }
     // None, part or all of the first; all of the first with none, part or all of the second.
@@ -107,10 +101,7 @@ fn the_dead_process_can_do_nothing_and_gets_its_buffers_back() {
         // The new process has the directory and the file.
         let new_lock = disk.lock_dir("/".as_ref()).unwrap();
         drop(lock);
-        assert!(
-            disk.lock_dir("/".as_ref()).is_err(),
-            "a dead lock released a living one"
-        );
+        assert!(disk.lock_dir("/".as_ref()).is_err(), "a dead lock released a living one");
         drop(new_lock);
         let mut done = Vec::new();
         while lane.in_flight() > 0 {
@@ -144,10 +135,7 @@ fn a_chain_of_the_dead_comes_back_in_order() {
         let disk = disk(seed);
         let mut lane = lane(&disk);
         let file = durable_file(&disk, "/f", 4, 1);
-        chain(
-            &mut *lane,
-            vec![write(&file, 0, 1, 2), sync(&file), write(&file, 1, 1, 2)],
-        );
+        chain(&mut *lane, vec![write(&file, 0, 1, 2), sync(&file), write(&file, 1, 1, 2)]);
         lane.submit().unwrap();
         disk.process_death();
         let tokens: Vec<u64> = run_all(&mut *lane).iter().map(|c| c.token).collect();
@@ -249,17 +237,13 @@ fn a_cut_after_a_cut() {
 #[test]
 fn images_are_power_losses_that_disturb_nothing() {
     let run_with = |images: bool| {
-        let config = SimConfig {
-            trace_events: 10_000,
-            ..SimConfig::default()
-        };
+        let config = SimConfig { trace_events: 10_000, ..SimConfig::default() };
         let disk = disk_with(5, config);
         let mut lane = lane(&disk);
         let file = durable_file(&disk, "/f", 4, 1);
         let mut seen = BTreeSet::new();
         for round in 0..20u8 {
-            lane.push(1, write(&file, u64::from(round % 4), 1, round + 2))
-                .unwrap();
+            lane.push(1, write(&file, u64::from(round % 4), 1, round + 2)).unwrap();
             lane.submit().unwrap();
             if images {
                 for seed in 0..20 {

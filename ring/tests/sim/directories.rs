@@ -25,10 +25,7 @@ fn outcomes(work: impl Fn(&SimDisk)) -> BTreeSet<Vec<String>> {
 }
 
 fn set(outcomes: &[&[&str]]) -> BTreeSet<Vec<String>> {
-    outcomes
-        .iter()
-        .map(|o| o.iter().map(ToString::to_string).collect())
-        .collect()
+    outcomes.iter().map(|o| o.iter().map(ToString::to_string).collect()).collect()
 }
 
 fn synced(disk: &SimDisk, path: &str, tag: u8) {
@@ -95,11 +92,7 @@ fn changes_of_one_name_survive_in_their_order() {
         disk.power_loss(seed);
         seen.insert(disk.read_raw("/a").map_or(0, |bytes| bytes[0]));
     }
-    assert_eq!(
-        seen,
-        BTreeSet::from([0, 1, 2]),
-        "the old file, none, or the new one"
-    );
+    assert_eq!(seen, BTreeSet::from([0, 1, 2]), "the old file, none, or the new one");
 }
 
 #[test]
@@ -219,64 +212,27 @@ fn an_open_file_lives_on_without_a_name() {
 fn calls_fail_as_the_kernel_fails_them() {
     let disk = disk(1);
     let open = |path: &str, create: Create| {
-        let options = OpenOptions {
-            write: true,
-            direct: true,
-            create,
-        };
+        let options = OpenOptions { write: true, direct: true, create };
         disk.open(Path::new(path), options)
     };
-    assert_eq!(
-        open("/no", Create::Never).unwrap_err().kind(),
-        IoErrorKind::NotFound
-    );
-    assert_eq!(
-        open("/no/f", Create::New).unwrap_err().kind(),
-        IoErrorKind::NotFound
-    );
+    assert_eq!(open("/no", Create::Never).unwrap_err().kind(), IoErrorKind::NotFound);
+    assert_eq!(open("/no/f", Create::New).unwrap_err().kind(), IoErrorKind::NotFound);
     assert!(open("/f", Create::IfMissing).unwrap().is_direct());
-    assert_eq!(
-        open("/f", Create::New).unwrap_err().kind(),
-        IoErrorKind::AlreadyExists
-    );
+    assert_eq!(open("/f", Create::New).unwrap_err().kind(), IoErrorKind::AlreadyExists);
     open("/f", Create::IfMissing).unwrap();
     assert_eq!(open("/f/g", Create::New).unwrap_err().errno(), libc::ENOTDIR);
     disk.create_dir("/d".as_ref()).unwrap();
-    assert_eq!(
-        disk.create_dir("/d".as_ref()).unwrap_err().kind(),
-        IoErrorKind::AlreadyExists
-    );
-    assert_eq!(
-        disk.create_dir("/x/y".as_ref()).unwrap_err().kind(),
-        IoErrorKind::NotFound
-    );
+    assert_eq!(disk.create_dir("/d".as_ref()).unwrap_err().kind(), IoErrorKind::AlreadyExists);
+    assert_eq!(disk.create_dir("/x/y".as_ref()).unwrap_err().kind(), IoErrorKind::NotFound);
     assert_eq!(open("/d", Create::Never).unwrap_err().errno(), libc::EISDIR);
     assert_eq!(disk.remove("/d".as_ref()).unwrap_err().errno(), libc::EISDIR);
-    assert_eq!(
-        disk.remove("/no".as_ref()).unwrap_err().kind(),
-        IoErrorKind::NotFound
-    );
-    assert_eq!(
-        disk.rename("/no".as_ref(), "/f".as_ref()).unwrap_err().kind(),
-        IoErrorKind::NotFound
-    );
-    assert_eq!(
-        disk.rename("/f".as_ref(), "/d".as_ref()).unwrap_err().errno(),
-        libc::EISDIR
-    );
-    assert_eq!(
-        disk.rename("/d".as_ref(), "/d/e".as_ref()).unwrap_err().errno(),
-        libc::EINVAL
-    );
+    assert_eq!(disk.remove("/no".as_ref()).unwrap_err().kind(), IoErrorKind::NotFound);
+    assert_eq!(disk.rename("/no".as_ref(), "/f".as_ref()).unwrap_err().kind(), IoErrorKind::NotFound);
+    assert_eq!(disk.rename("/f".as_ref(), "/d".as_ref()).unwrap_err().errno(), libc::EISDIR);
+    assert_eq!(disk.rename("/d".as_ref(), "/d/e".as_ref()).unwrap_err().errno(), libc::EINVAL);
     assert_eq!(disk.list("/f".as_ref()).unwrap_err().errno(), libc::ENOTDIR);
-    assert_eq!(
-        disk.list("/no".as_ref()).unwrap_err().kind(),
-        IoErrorKind::NotFound
-    );
-    assert_eq!(
-        disk.sync_dir("/no".as_ref()).unwrap_err().kind(),
-        IoErrorKind::NotFound
-    );
+    assert_eq!(disk.list("/no".as_ref()).unwrap_err().kind(), IoErrorKind::NotFound);
+    assert_eq!(disk.sync_dir("/no".as_ref()).unwrap_err().kind(), IoErrorKind::NotFound);
     let names: Vec<PathBuf> = ["d", "f"].map(PathBuf::from).to_vec();
     assert_eq!(disk.list("/".as_ref()).unwrap(), names);
     // Relative paths start at the root.
@@ -296,10 +252,7 @@ fn one_owner_a_directory() {
     let _again = disk.lock_dir("/db".as_ref()).unwrap();
     disk.process_death();
     disk.lock_dir("/db".as_ref()).unwrap();
-    assert_eq!(
-        disk.lock_dir("/no".as_ref()).unwrap_err().kind(),
-        IoErrorKind::NotFound
-    );
+    assert_eq!(disk.lock_dir("/no".as_ref()).unwrap_err().kind(), IoErrorKind::NotFound);
 }
 
 #[test]

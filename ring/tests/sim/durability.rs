@@ -72,10 +72,7 @@ fn unsynced_writes_survive_in_every_way() {
         earlier_alone += u32::from(is(0, 2) && is(3, 1));
     }
     for count in [kept, lost, torn, all_torn, later_alone, earlier_alone] {
-        assert!(
-            count > 20,
-            "{kept} {lost} {torn} {all_torn} {later_alone} {earlier_alone}"
-        );
+        assert!(count > 20, "{kept} {lost} {torn} {all_torn} {later_alone} {earlier_alone}");
     }
 }
 
@@ -111,19 +108,12 @@ fn a_grown_file_has_any_of_its_lengths() {
         fills.extend(sectors(&bytes[PAGE..]));
     }
     assert_eq!(lengths, BTreeSet::from([1, 2, 3]));
-    assert_eq!(
-        fills,
-        BTreeSet::from([0, 2, 3]),
-        "grown space holds the new bytes or zeros"
-    );
+    assert_eq!(fills, BTreeSet::from([0, 2, 3]), "grown space holds the new bytes or zeros");
 }
 
 #[test]
 fn grown_space_holds_garbage_if_told() {
-    let config = SimConfig {
-        garbage_in_grown_space: true,
-        ..SimConfig::default()
-    };
+    let config = SimConfig { garbage_in_grown_space: true, ..SimConfig::default() };
     let (mut random, mut stale, mut zeros) = (0, 0, 0);
     for seed in 0..400 {
         let disk = disk_with(seed, config.clone());
@@ -137,10 +127,7 @@ fn grown_space_holds_garbage_if_told() {
         ok(&mut *lane, write(&file, 1, 1, 2));
         disk.power_loss(seed);
         let bytes = bytes(&disk, "/f");
-        assert!(
-            bytes[..PAGE].iter().all(|b| *b == 1),
-            "garbage in space that was durable"
-        );
+        assert!(bytes[..PAGE].iter().all(|b| *b == 1), "garbage in space that was durable");
         for sector in bytes[PAGE..].chunks(512) {
             let uniform = sector.iter().all(|b| *b == sector[0]);
             random += u32::from(!uniform);
@@ -148,18 +135,12 @@ fn grown_space_holds_garbage_if_told() {
             zeros += u32::from(uniform && sector[0] == 0);
         }
     }
-    assert!(
-        random > 50 && stale > 50 && zeros > 50,
-        "{random} {stale} {zeros}"
-    );
+    assert!(random > 50 && stale > 50 && zeros > 50, "{random} {stale} {zeros}");
 }
 
 #[test]
 fn space_allocated_and_synced_is_zeros() {
-    let config = SimConfig {
-        garbage_in_grown_space: true,
-        ..SimConfig::default()
-    };
+    let config = SimConfig { garbage_in_grown_space: true, ..SimConfig::default() };
     for seed in 0..200 {
         let disk = disk_with(seed, config.clone());
         let mut lane = lane(&disk);
@@ -236,10 +217,7 @@ fn a_sync_does_not_cover_writes_in_flight() {
         seen.insert((order[0] == 0, bytes(&disk, "/f")[0]));
     }
     // Whichever completes first: kept or lost.
-    assert_eq!(
-        seen,
-        BTreeSet::from([(false, 1), (false, 2), (true, 1), (true, 2)])
-    );
+    assert_eq!(seen, BTreeSet::from([(false, 1), (false, 2), (true, 1), (true, 2)]));
 }
 
 #[test]
@@ -252,10 +230,7 @@ fn a_linked_sync_covers_its_write() {
         lane.push(9, write(&file, 5, 1, 3)).unwrap();
         assert!(run_all(&mut *lane).iter().all(|c| c.result.is_ok()));
         disk.power_loss(seed);
-        assert!(
-            bytes(&disk, "/f")[..3 * PAGE].iter().all(|b| *b == 2),
-            "seed {seed}"
-        );
+        assert!(bytes(&disk, "/f")[..3 * PAGE].iter().all(|b| *b == 2), "seed {seed}");
     }
 }
 
@@ -305,10 +280,7 @@ fn the_disk_may_be_as_it_was_before() {
             [&last, &new, &new],
         ];
         let now = [state(0), state(1), state(2)];
-        if let Some(moment) = moments
-            .iter()
-            .position(|m| m.iter().zip(&now).all(|(a, b)| *a == b))
-        {
+        if let Some(moment) = moments.iter().position(|m| m.iter().zip(&now).all(|(a, b)| *a == b)) {
             prefixes[moment] += 1;
         }
     }

@@ -19,10 +19,7 @@ fn a_plan_strikes_its_operation_once() {
     ok(&mut *lane, read(&a, 0, 1));
     ok(&mut *lane, write(&b, 0, 1, 2));
     let error = err(&mut *lane, read(&b, 0, 1));
-    assert_eq!(
-        (error.errno(), error.op(), error.offset()),
-        (EIO, "read", Some(0))
-    );
+    assert_eq!((error.errno(), error.op(), error.offset()), (EIO, "read", Some(0)));
     ok(&mut *lane, read(&b, 0, 1));
     assert_eq!(disk.counters().snapshot().total().failed, 1);
 }
@@ -35,11 +32,7 @@ fn a_persistent_plan_strikes_until_it_is_cleared() {
     disk.fail_next(FaultPlan::once(FaultOp::Sync, EIO).persistent());
     for _ in 0..3 {
         assert_eq!(err(&mut *lane, sync(&file)).errno(), EIO);
-        assert_eq!(
-            err(&mut *lane, write_dsync(&file, 0, 1, 2)).errno(),
-            EIO,
-            "dsync syncs"
-        );
+        assert_eq!(err(&mut *lane, write_dsync(&file, 0, 1, 2)).errno(), EIO, "dsync syncs");
         ok(&mut *lane, write(&file, 0, 1, 2));
     }
     disk.power_loss(1);
@@ -60,14 +53,10 @@ fn every_call_can_fail() {
         call().unwrap();
     };
     let create = |path: &'static str| disk.open(path.as_ref(), OpenOptions::CREATE).map(drop);
-    call(FaultOp::Open, &|| {
-        disk.open("/f".as_ref(), OpenOptions::READ).map(drop)
-    });
+    call(FaultOp::Open, &|| disk.open("/f".as_ref(), OpenOptions::READ).map(drop));
     call(FaultOp::Create, &|| create("/new"));
     call(FaultOp::Create, &|| disk.create_dir("/dir".as_ref()));
-    call(FaultOp::Rename, &|| {
-        disk.rename("/new".as_ref(), "/newer".as_ref())
-    });
+    call(FaultOp::Rename, &|| disk.rename("/new".as_ref(), "/newer".as_ref()));
     call(FaultOp::Remove, &|| disk.remove("/newer".as_ref()));
     call(FaultOp::Allocate, &|| disk.allocate(&file, 10_000));
     call(FaultOp::Truncate, &|| disk.truncate(&file, 10_000));
@@ -85,33 +74,20 @@ fn a_failing_write_leaves_any_part_and_breaks_its_chain() {
         disk.fail_next(FaultPlan::once(FaultOp::Write, EIO));
         chain(&mut *lane, vec![write(&file, 0, 1, 2), sync(&file)]);
         let done = run_all(&mut *lane);
-        let errnos: Vec<i32> = done
-            .iter()
-            .map(|c| c.result.as_ref().unwrap_err().errno())
-            .collect();
+        let errnos: Vec<i32> = done.iter().map(|c| c.result.as_ref().unwrap_err().errno()).collect();
         assert_eq!(errnos, [EIO, libc::ECANCELED]);
         parts.insert(sectors(&bytes(&disk, "/f")).iter().filter(|t| **t == 2).count());
     }
-    assert!(
-        parts.contains(&0) && parts.contains(&8) && parts.len() > 4,
-        "{parts:?}"
-    );
+    assert!(parts.contains(&0) && parts.contains(&8) && parts.len() > 4, "{parts:?}");
 }
 
 /// ATC'20: after a failed sync the bytes are dirty, marked clean, or reverted.
 #[test]
 fn a_failed_sync_behaves_as_configured() {
-    for how in [
-        SyncFailure::KeepDirty,
-        SyncFailure::MarkClean,
-        SyncFailure::Revert,
-    ] {
+    for how in [SyncFailure::KeepDirty, SyncFailure::MarkClean, SyncFailure::Revert] {
         let (mut visible, mut after_retry) = (BTreeSet::new(), BTreeSet::new());
         for seed in 0..200 {
-            let config = SimConfig {
-                sync_failure: how,
-                ..SimConfig::default()
-            };
+            let config = SimConfig { sync_failure: how, ..SimConfig::default() };
             let disk = disk_with(seed, config);
             let mut lane = lane(&disk);
             let file = durable_file(&disk, "/f", 1, 1);
@@ -149,17 +125,9 @@ fn a_failed_sync_behaves_as_configured() {
 /// Whatever a failed sync does to the bytes it was for, a write in flight beside it that reports success is there.
 #[test]
 fn a_failed_sync_leaves_writes_in_flight_alone() {
-    for how in [
-        SyncFailure::KeepDirty,
-        SyncFailure::MarkClean,
-        SyncFailure::Revert,
-    ] {
+    for how in [SyncFailure::KeepDirty, SyncFailure::MarkClean, SyncFailure::Revert] {
         for seed in 0..200 {
-            let config = SimConfig {
-                sync_failure: how,
-                short_transfer: 0.5,
-                ..SimConfig::default()
-            };
+            let config = SimConfig { sync_failure: how, short_transfer: 0.5, ..SimConfig::default() };
             let disk = disk_with(seed, config);
             let mut lane = lane(&disk);
             let file = durable_file(&disk, "/f", 2, 1);
@@ -170,11 +138,7 @@ fn a_failed_sync_leaves_writes_in_flight_alone() {
             let write_last = done[1].token == 0;
             assert!(done.iter().all(|c| c.result.is_ok() == (c.token == 0)));
             if write_last {
-                assert_eq!(
-                    bytes(&disk, "/f"),
-                    [vec![1; PAGE], vec![2; 3 * PAGE]].concat(),
-                    "{how:?} {seed}"
-                );
+                assert_eq!(bytes(&disk, "/f"), [vec![1; PAGE], vec![2; 3 * PAGE]].concat(), "{how:?} {seed}");
                 ok(&mut *lane, sync(&file));
                 disk.power_loss(seed);
                 assert_eq!(bytes(&disk, "/f").len(), 4 * PAGE);
@@ -201,16 +165,12 @@ fn bytes_marked_clean_are_saved_by_writing_them_again() {
 
 #[test]
 fn names_after_a_failed_directory_sync_may_be_lost_for_good() {
-    for (how, outcomes) in [
-        (SyncFailure::KeepDirty, BTreeSet::from([true])),
-        (SyncFailure::MarkClean, BTreeSet::from([false])),
-    ] {
+    for (how, outcomes) in
+        [(SyncFailure::KeepDirty, BTreeSet::from([true])), (SyncFailure::MarkClean, BTreeSet::from([false]))]
+    {
         let mut seen = BTreeSet::new();
         for seed in 0..50 {
-            let config = SimConfig {
-                sync_failure: how,
-                ..SimConfig::default()
-            };
+            let config = SimConfig { sync_failure: how, ..SimConfig::default() };
             let disk = disk_with(seed, config);
             create(&disk, "/f");
             disk.fail_next(FaultPlan::once(FaultOp::SyncDir, EIO));
@@ -236,14 +196,8 @@ fn a_full_disk_refuses_growth_and_takes_it_again_with_space() {
     assert_eq!(error.kind(), IoErrorKind::NoSpace);
     assert!(bytes(&disk, "/f").len() <= 8 * PAGE);
     ok(&mut *lane, write(&file, 0, 6, 3));
-    assert_eq!(
-        disk.allocate(&file, 9 * PAGE as u64).unwrap_err().kind(),
-        IoErrorKind::NoSpace
-    );
-    assert_eq!(
-        disk.truncate(&file, 9 * PAGE as u64).unwrap_err().kind(),
-        IoErrorKind::NoSpace
-    );
+    assert_eq!(disk.allocate(&file, 9 * PAGE as u64).unwrap_err().kind(), IoErrorKind::NoSpace);
+    assert_eq!(disk.truncate(&file, 9 * PAGE as u64).unwrap_err().kind(), IoErrorKind::NoSpace);
     disk.truncate(&file, 2 * PAGE as u64).unwrap();
     ok(&mut *lane, write(&file, 2, 6, 4));
     disk.set_capacity(100 * PAGE as u64);
@@ -252,10 +206,7 @@ fn a_full_disk_refuses_growth_and_takes_it_again_with_space() {
 
 #[test]
 fn too_many_open_files() {
-    let config = SimConfig {
-        files_max: 2,
-        ..SimConfig::default()
-    };
+    let config = SimConfig { files_max: 2, ..SimConfig::default() };
     let disk = disk_with(1, config);
     let a = create(&disk, "/a");
     let _b = create(&disk, "/b");
@@ -315,10 +266,7 @@ fn rot_is_for_good() {
     assert!(disk.flip_bit("/f", 2 * PAGE as u64, 0).is_err());
     drop((lane, file));
     // By chance, on read.
-    let config = SimConfig {
-        bit_rot: 0.5,
-        ..SimConfig::default()
-    };
+    let config = SimConfig { bit_rot: 0.5, ..SimConfig::default() };
     let disk = disk_with(1, config);
     let file = durable_file(&disk, "/f", 2, 0);
     lane = lane_of(&disk, 4);
@@ -344,13 +292,9 @@ fn transfers_can_go_astray() {
     assert_eq!(bytes(&disk, "/f"), vec![1; 2 * PAGE]);
     let (disk, file) = astray(|c| c.misdirected_write = 1.0);
     assert_eq!(ok(&mut *lane(&disk), write_dsync(&file, 0, 1, 2)), PAGE);
-    assert_eq!(
-        disk.read_durable("/f").unwrap(),
-        [vec![1; PAGE], vec![2; PAGE]].concat()
-    );
+    assert_eq!(disk.read_durable("/f").unwrap(), [vec![1; PAGE], vec![2; PAGE]].concat());
     let (disk, file) = astray(|c| c.misdirected_read = 1.0);
-    disk.write_raw("/f", &[vec![1; PAGE], vec![2; PAGE]].concat())
-        .unwrap();
+    disk.write_raw("/f", &[vec![1; PAGE], vec![2; PAGE]].concat()).unwrap();
     let buf = run(&mut *lane(&disk), read(&file, 0, 1)).buf.unwrap();
     assert_eq!(buf.as_slice()[0], 2);
 }

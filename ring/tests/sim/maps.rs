@@ -6,11 +6,7 @@ use ringwood_ring::{Create, Disk, File, OpenOptions, PAGE, SharedMap, SimDisk};
 
 use crate::support::*;
 
-const BUFFERED: OpenOptions = OpenOptions {
-    write: true,
-    direct: false,
-    create: Create::Never,
-};
+const BUFFERED: OpenOptions = OpenOptions { write: true, direct: false, create: Create::Never };
 
 fn mapped(disk: &SimDisk, pages: usize) -> (File, SharedMap) {
     disk.write_raw("/m", &vec![1; pages * PAGE]).unwrap();
@@ -98,10 +94,7 @@ fn a_power_loss_takes_unsynced_stores_by_sector() {
         between += u32::from(tags.contains(&2));
         torn += u32::from(sectors.chunks(8).any(|page| page.iter().any(|t| *t != page[0])));
     }
-    assert!(
-        old > 10 && new > 10 && torn > 10 && between > 10,
-        "{old} {new} {torn} {between}"
-    );
+    assert!(old > 10 && new > 10 && torn > 10 && between > 10, "{old} {new} {torn} {between}");
 }
 
 #[test]
@@ -137,10 +130,7 @@ fn what_cannot_be_mapped_is_refused() {
     let file = disk.open("/f".as_ref(), BUFFERED).unwrap();
     assert!(disk.map_shared(&file, 3 * PAGE).is_err(), "beyond the end");
     assert!(disk.map_shared(&file, 0).is_err());
-    let reader = OpenOptions {
-        write: false,
-        ..BUFFERED
-    };
+    let reader = OpenOptions { write: false, ..BUFFERED };
     let reader = disk.open("/f".as_ref(), reader).unwrap();
     assert!(disk.map_shared(&reader, PAGE).is_err());
     let map = disk.map_shared(&file, 5000).unwrap();

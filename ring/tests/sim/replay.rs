@@ -11,22 +11,13 @@ struct Draw(u64);
 
 impl Draw {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) % n
     }
 }
 
 fn hostile() -> SimConfig {
-    SimConfig {
-        short_transfer: 0.2,
-        retry: 0.2,
-        slow: 0.2,
-        trace_events: 100_000,
-        ..SimConfig::default()
-    }
+    SimConfig { short_transfer: 0.2, retry: 0.2, slow: 0.2, trace_events: 100_000, ..SimConfig::default() }
 }
 
 fn wild(seed: u64) -> (String, Vec<Vec<u8>>) {
@@ -71,11 +62,7 @@ fn wild(seed: u64) -> (String, Vec<Vec<u8>>) {
             disk.power_loss(seed + round);
         }
     }
-    let files = disk
-        .file_names()
-        .iter()
-        .map(|path| disk.read_raw(path).unwrap())
-        .collect();
+    let files = disk.file_names().iter().map(|path| disk.read_raw(path).unwrap()).collect();
     (disk.trace(), files)
 }
 
@@ -93,10 +80,7 @@ fn a_seed_replays_exactly() {
 
 #[test]
 fn the_trace_is_bounded_and_readable() {
-    let config = SimConfig {
-        trace_events: 5,
-        ..SimConfig::calm()
-    };
+    let config = SimConfig { trace_events: 5, ..SimConfig::calm() };
     let disk = disk_with(1, config);
     let mut lane = lane(&disk);
     let file = create(&disk, "/f");
@@ -107,10 +91,7 @@ fn the_trace_is_bounded_and_readable() {
     let trace = disk.trace();
     assert_eq!(trace.lines().count(), 6, "{trace}");
     assert!(trace.starts_with("(6 earlier events dropped)"), "{trace}");
-    assert!(
-        trace.contains("write            /f 32768..36864 = 4096"),
-        "{trace}"
-    );
+    assert!(trace.contains("write            /f 32768..36864 = 4096"), "{trace}");
     assert!(trace.contains("sync             /no = errno 2"), "{trace}");
     assert_eq!(disk_with(1, SimConfig::calm()).trace(), "");
 }
@@ -148,10 +129,7 @@ fn every_image_is_legal() {
         let mut draw = Draw(seed * 77 + 1);
         let file = durable_file(&disk, "/f", PAGES, 1);
         let mut lane = lane(&disk);
-        let mut oracle = Oracle {
-            legal: vec![BTreeSet::from([1]); PAGES * 8],
-            now: vec![1; PAGES * 8],
-        };
+        let mut oracle = Oracle { legal: vec![BTreeSet::from([1]); PAGES * 8], now: vec![1; PAGES * 8] };
         for round in 0..40u8 {
             let tag = round + 2;
             let page = draw.below(PAGES as u64);
@@ -221,16 +199,7 @@ fn nothing_piles_up() {
         lane.push(1, read(&file, 0, 8)).unwrap();
         lane.submit().unwrap();
         disk.process_death();
-        assert!(
-            lane.push(
-                2,
-                Op::Sync {
-                    file,
-                    data_only: true
-                }
-            )
-            .is_ok()
-        );
+        assert!(lane.push(2, Op::Sync { file, data_only: true }).is_ok());
         drop(lane);
         disk.remove("/f".as_ref()).unwrap();
         disk.sync_dir("/".as_ref()).unwrap();

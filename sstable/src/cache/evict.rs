@@ -4,11 +4,12 @@
 //! |---|---|---|
 //! | `Scan` | filled by a scan | point hit since → `Small`; else evicted |
 //! | `Small` (a tenth) | filled by a point read | hit since → `Main`; else evicted, and remembered as a ghost |
-//! | `Main` | hit on probation, or missed while a ghost | hit since → round again (at most three times); else evicted |
+//! | `Main` | hit on probation, or missed while a ghost | hit since → round again (at most three times); else evicted, and remembered |
 //!
 //! After Yang, Zhang, Qiu, Yue, Vigfusson: "FIFO queues are all you need for cache eviction" (SOSP 2023). A hit only counts on
 //! the frame; all moving is done here, on a miss. The ghosts live in the slots of the blocks themselves, as the count of
-//! evictions at theirs; one is remembered for as many evictions as the class has frames.
+//! evictions at theirs; one is remembered for as many evictions as the class has frames. (The paper remembers those evicted on
+//! probation only. To remember those of `Main` as well is as good or a little better on our traces, and `balance` needs it.)
 //!
 //! Scans: their blocks have their own queue, which gives way first when it is longer than a 32nd of the class; their hits do
 //! not count. So a scan of any length changes a 32nd of the cache.
@@ -27,7 +28,7 @@ const STEPS_MAX: u32 = 128;
 /// Frames in use that one eviction passes in one queue before it leaves that queue alone.
 const BUSY_MAX: u32 = 32;
 /// Rounds in `Main` that hits can earn.
-const CREDIT_MAX: u32 = 3;
+pub(super) const CREDIT_MAX: u32 = 3;
 /// Hits on probation that make a block proven.
 const PROVEN_HITS: u32 = 1;
 
@@ -89,6 +90,7 @@ impl Policy {
                 self.detach(c, &lock);
                 self.push_free(c, lock);
                 self.counts.evictions += 1;
+                self.classes[c].need.evictions += 1;
                 return true;
             }
             // Pinned or loading. To the back, so that the next eviction begins with others.
@@ -104,7 +106,7 @@ impl Policy {
         let uses = self.look(table, id);
         let credit = u32::from(self.metas.at(id).credit);
         let (to, credit) = match queue {
-            Queue::Scan if uses > 0 => (Queue::Small, 0),
+            Queue::Scan if credit + uses > 0 => (Queue::Small, 0),
             Queue::Small if credit + uses >= PROVEN_HITS => (Queue::Main, 0),
             Queue::Main if credit + uses > 0 => (Queue::Main, (credit + uses).min(CREDIT_MAX) - 1),
             _ => return false,

@@ -16,7 +16,7 @@
 //! - `slots`: the word of each block, who changes it when, why a hit has the right block.
 //! - `block_ref`: the pinned block. With `frame` the only `unsafe`.
 //! - `fill`: misses, and the coalescing of concurrent ones.
-//! - `policy`, `evict`, `slabs`, `queue`: under the lock; which block goes, and which frame size has how much memory.
+//! - `policy`, `evict`, `slabs`, `balance`, `queue`: under the lock; which block goes, and which frame size has how much memory.
 //!
 //! # Statistics
 //!
@@ -27,6 +27,7 @@
 //!
 //! The policy's lock, then the arena's. Nothing else is taken under either.
 
+mod balance;
 mod block_ref;
 mod evict;
 mod fill;

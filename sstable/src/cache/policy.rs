@@ -2,13 +2,14 @@
 //!
 //! A miss takes the lock once for a short time (a fill publishes without it); a hit never does. No I/O and no waiting happens
 //! under it. This module holds the state and the way of a frame through it; `evict` chooses victims in a size class, `slabs`
-//! moves memory between classes.
+//! gives classes memory, `balance` moves it between them.
 
 use std::sync::Arc as StdArc;
 
 use ringwood_ring::{Arena, Buf, PAGE};
 
 use super::Hint;
+use super::balance::{Balance, Need};
 use super::frame::Locked;
 use super::queue::{Hold, LISTS, List, Metas, Queue};
 use super::slots::{Slot, Slots};
@@ -27,10 +28,10 @@ pub(super) struct Class {
     /// Slabs that the class has.
     pub(super) slabs: u32,
     pub(super) lists: [List; LISTS],
-    /// Blocks evicted on probation, ever: the clock of the ghosts.
+    /// Blocks that became ghosts, ever: the clock of the ghosts.
     pub(super) ghosts: u32,
-    /// Frames to want in vain before the class asks for another's slab again.
-    pub(super) pause: u32,
+    /// How `balance` sees the class.
+    pub(super) need: Need,
 }
 
 impl Class {
@@ -51,6 +52,8 @@ pub(super) struct Slab {
     pub(super) free: u32,
     /// Frames whose buffer a fill lost.
     pub(super) lost: u32,
+    /// The policy's clock when `balance` last looked at the slab.
+    pub(super) looked: u32,
 }
 
 /// Counts of what happened under the lock.
@@ -78,8 +81,9 @@ pub(super) struct Policy {
     pub(super) slabs_used: usize,
     /// Slabs with memory of which no frame has a block.
     pub(super) slabs_empty: usize,
-    /// Pages filled, ever: the clock that ages are measured by.
+    /// Pages missed, ever (modulo 2^32): what the policy measures time by.
     pub(super) clock: u32,
+    pub(super) balance: Balance,
     /// Misses to let pass before the arena, found full, is asked again.
     pub(super) arena_pause: u32,
     pub(super) counts: Counts,
@@ -93,7 +97,7 @@ impl Policy {
             slabs: 0,
             lists: [List::EMPTY; LISTS],
             ghosts: 0,
-            pause: 0,
+            need: Need::default(),
         };
         Self {
             arena: StdArc::clone(arena),
@@ -106,6 +110,7 @@ impl Policy {
             slabs_used: 0,
             slabs_empty: 0,
             clock: 0,
+            balance: Balance::new(slab_bytes, slabs_max),
             arena_pause: 0,
             counts: Counts::default(),
         }
@@ -129,17 +134,17 @@ impl Policy {
         hint: Hint,
     ) -> Option<(Locked, Buf)> {
         let c = self.class_for(bytes)?;
+        let class = &mut self.classes[c];
+        self.clock = self.clock.wrapping_add((class.frame_bytes / PAGE) as u32);
+        let queue = match (hint, slots.load(block)) {
+            (Hint::Scan, _) => Queue::Scan,
+            (Hint::Point, Slot::Ghost(stamp)) if class.remembers(stamp) => Queue::Main,
+            (Hint::Point, _) => Queue::Small,
+        };
+        class.need.regrets += u32::from(queue == Queue::Main);
         let mut lock = self.free_frame(table, c, hint)?;
         let id = lock.id();
         let buf = lock.swap_buf(table, None).expect("a free frame has its buffer");
-        self.clock = self
-            .clock
-            .wrapping_add((self.classes[c].frame_bytes / PAGE) as u32);
-        let queue = match (hint, slots.load(block)) {
-            (Hint::Scan, _) => Queue::Scan,
-            (Hint::Point, Slot::Ghost(stamp)) if self.classes[c].remembers(stamp) => Queue::Main,
-            (Hint::Point, _) => Queue::Small,
-        };
         let meta = self.metas.at_mut(id);
         meta.hold = Hold::Block(Some(Arc::clone(slots)), block);
         meta.hits_seen = table.frame(id).hits();
@@ -155,13 +160,8 @@ impl Policy {
         if let Some(lock) = self.pop_free(c) {
             return Some(lock);
         }
-        if self.grow(table, c) || self.rebalance(table, c) {
-            return self.pop_free(c);
-        }
-        if self.evict(table, c, hint) {
-            return self.pop_free(c);
-        }
-        None
+        let found = self.grow(table, c) || self.rebalance(table, c) || self.evict(table, c, hint);
+        found.then(|| self.pop_free(c)).flatten()
     }
 
     fn pop_free(&mut self, c: usize) -> Option<Locked> {
@@ -214,7 +214,7 @@ impl Policy {
         } else {
             self.metas.at_mut(id).hold = Hold::Policy(lock);
             self.recount(id, |slab| slab.lost += 1);
-            self.heal(table, slab);
+            self.balance.lost += 1;
         }
     }
 
@@ -248,7 +248,7 @@ impl Policy {
             unreachable!("a frame with a block is held by it")
         };
         let Some(slots) = owner else { return };
-        let slot = if queue == Queue::Small {
+        let slot = if matches!(queue, Queue::Small | Queue::Main) {
             let class = &mut self.classes[c];
             class.ghosts = class.ghosts.wrapping_add(1);
             Slot::Ghost(class.ghost_stamp())

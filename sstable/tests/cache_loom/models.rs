@@ -197,7 +197,7 @@ fn a_dropped_table_frees_its_frames() {
 /// A slab moves to another frame size, or not if a getter comes between: then its blocks are there as before.
 #[test]
 fn a_moving_slab_against_a_hit() {
-    model(Some(4), |arena| {
+    model(Some(3), |arena| {
         let cache = BlockCache::new(arena, 2 * PAGE, None);
         let table = Arc::new(cache.residency(3));
         drop(read(&table, 0, 0));

@@ -47,6 +47,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
+    #[expect(clippy::needless_pass_by_value, reason = "as the real one has it")]
     pub(crate) fn with_stepper(stepper: Option<Stepper>) -> Self {
         assert!(stepper.is_none(), "the models have threads");
         Self {

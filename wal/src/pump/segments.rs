@@ -60,15 +60,18 @@ pub(crate) struct Segments {
     live: VecDeque<Segment>,
     /// How many of `live` are from earlier runs.
     old: usize,
+    /// Behind the end of the log, oldest first: cut off by this run as soon as it has a segment. Until then they are links of the chain.
+    cut: Vec<Segment>,
     /// Where this run starts, while it has no segment.
     first_link: Link,
 }
 
 impl Segments {
-    pub(crate) fn new(old: Vec<Segment>, first_link: Link) -> Self {
+    pub(crate) fn new(old: Vec<Segment>, cut: Vec<Segment>, first_link: Link) -> Self {
         Self {
             old: old.len(),
             live: old.into(),
+            cut,
             first_link,
         }
     }
@@ -102,8 +105,15 @@ impl Segments {
         this_run.rev().find(|s| s.start <= lsn && lsn < s.end())
     }
 
-    /// Takes the oldest segment out if it ends before `released` and is written to no more.
+    /// Takes a segment out that was cut off, or the oldest one if it ends before `released` and is written to no more.
     pub(crate) fn pop_released(&mut self, released: Lsn, written: Lsn) -> Option<Segment> {
+        if let Some(newest) = self.cut.last() {
+            // Newest first: what is linked from it becomes the newest. Before this run has a segment only one that holds nothing at
+            // all may go, and not the last of all.
+            let is_unused = newest.start >= self.first_link.start;
+            let may_go = self.last().is_some() || (is_unused && self.live.len() + self.cut.len() > 1);
+            return if may_go { self.cut.pop() } else { None };
+        }
         let first = self.live.front()?;
         let is_old = self.old > 0;
         let over = first.data_end <= released && (is_old || first.end() <= written);
@@ -117,14 +127,15 @@ impl Segments {
 
     /// Bytes of all of them on disk.
     pub(crate) fn file_bytes(&self) -> u64 {
-        self.live.iter().map(Segment::file_bytes).sum()
+        self.live.iter().chain(&self.cut).map(Segment::file_bytes).sum()
     }
 
     /// Shows the list to everyone.
     pub(crate) fn publish(&self, shared: &Shared) {
-        shared.set_segments(self.live.iter().map(|s| SegmentSpan {
+        let spans = self.live.iter().chain(&self.cut).map(|s| SegmentSpan {
             start: s.start,
             file_bytes: s.file_bytes(),
-        }));
+        });
+        shared.set_segments(spans);
     }
 }

@@ -18,8 +18,8 @@ use crate::{Lsn, Result, WalError};
 pub(crate) struct Recovered {
     /// Segments that hold log, oldest first.
     pub(crate) segments: Vec<Segment>,
-    /// Segments of the newest run in which the log never arrived.
-    pub(crate) empty: Vec<Segment>,
+    /// Segments of the newest run behind the end of the log.
+    pub(crate) cut: Vec<Segment>,
     /// Other segment files, to be removed.
     pub(crate) unneeded: Vec<u64>,
     /// How the next run continues.
@@ -43,7 +43,13 @@ pub(crate) fn recover(
     let mut segments: Vec<Segment> = Vec::new();
     report.segments = chain.runs.iter().map(|r| r.segments.len() as u64).sum();
     let newest = chain.runs.pop();
-    let limits: Vec<Lsn> = chain.runs.iter().skip(1).chain(&newest).map(|r| r.prev_end).collect();
+    let limits: Vec<Lsn> = chain
+        .runs
+        .iter()
+        .skip(1)
+        .chain(&newest)
+        .map(|r| r.prev_end)
+        .collect();
     for (run, limit) in chain.runs.into_iter().zip(limits) {
         read_continued(disk, lane, &run, store_id, from, limit, &mut assembler)?;
         segments.extend(run.segments);
@@ -53,7 +59,7 @@ pub(crate) fn recover(
     }
     let mut recovered = Recovered {
         segments,
-        empty: Vec::new(),
+        cut: Vec::new(),
         unneeded: chain.unneeded,
         link: Link {
             prev_number: 0,
@@ -65,8 +71,18 @@ pub(crate) fn recover(
     };
     report.end = from;
     if let Some(run) = newest {
-        let end = read_newest(disk, lane, &run, store_id, from, recovered.staging.as_ref(), &mut assembler, report)?;
-        recovered.continue_at(run, end, from);
+        let end = read_newest(
+            disk,
+            lane,
+            &run,
+            store_id,
+            from,
+            recovered.staging.as_ref(),
+            &mut assembler,
+            report,
+        )?;
+        // Positions that may have been called durable are not used again, even those of a batch that is cut off.
+        recovered.continue_at(run, end, end + report.cut_bytes);
         report.end = end;
     }
     report.batches = assembler.batches;
@@ -75,8 +91,8 @@ pub(crate) fn recover(
 }
 
 impl Recovered {
-    /// Settles what the next run continues: the newest run up to `end`.
-    fn continue_at(&mut self, run: Run, end: Lsn, from: Lsn) {
+    /// Settles what the next run continues: the newest run up to `end`. It starts at `used` or later.
+    fn continue_at(&mut self, run: Run, end: Lsn, used: Lsn) {
         (self.link.prev_number, self.link.prev_end) = (run.prev_number, run.prev_end);
         for mut segment in run.segments {
             if segment.start < end {
@@ -84,10 +100,10 @@ impl Recovered {
                 (self.link.prev_number, self.link.prev_end) = (segment.number, end);
                 self.segments.push(segment);
             } else {
-                self.empty.push(segment);
+                self.cut.push(segment);
             }
         }
-        let start = end.max(from).max(self.link.prev_end);
+        let start = used.max(self.link.start).max(self.link.prev_end);
         self.link.start = page_ceil(start as usize) as Lsn;
     }
 }
@@ -145,7 +161,10 @@ fn read_continued(
 }
 
 /// Reads the newest run, settles where it ends, and makes it durable up to there. Returns the end.
-#[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one call; a struct would only be taken apart again"
+)]
 fn read_newest(
     disk: &Arc<dyn Disk>,
     lane: &mut dyn Lane,
@@ -165,14 +184,16 @@ fn read_newest(
         // All of it lies before what is asked for.
         return Ok(from);
     }
-    let mut scanned = scan(&mut reader, seed, begin, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
+    let mut scanned =
+        scan(&mut reader, seed, begin, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
     let staged_from = scanned.end;
     let mut staged: Option<Staged> = None;
     if !scanned.closed {
         drop(reader);
         if let Some(staging) = staging {
             let mut ring = staging.read(disk, lane, staged_from, run_end)?;
-            let more = scan(&mut ring, seed, staged_from, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
+            let more =
+                scan(&mut ring, seed, staged_from, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
             scanned = Scanned {
                 promise: scanned.promise.max(more.promise),
                 why: more.why.or(scanned.why),
@@ -202,8 +223,15 @@ fn read_newest(
     let holding = run.segments.iter().rfind(|s| s.start <= scanned.end);
     report.end_at = holding.map(|s| (s.path.clone(), s.offset(scanned.end)));
     let promised = scanned.promise.max(run.promise).max(begin);
-    report.rewritten_bytes =
-        finish::rewrite(disk, lane, &run.segments, promised, staged_from, staged.as_ref(), scanned.end)?;
+    report.rewritten_bytes = finish::rewrite(
+        disk,
+        lane,
+        &run.segments,
+        promised,
+        staged_from,
+        staged.as_ref(),
+        scanned.end,
+    )?;
     let end = assembler.open().unwrap_or(scanned.end);
     report.cut_bytes = scanned.end - end;
     // A run that holds nothing but the mark of its close is as good as none: else each opening would leave a segment.
