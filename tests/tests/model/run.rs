@@ -48,6 +48,8 @@ pub(crate) struct Run {
     /// The heaviest loss since the reference last agreed with the store.
     loss: Loss,
     pub(crate) trail: Vec<String>,
+    /// Prints the trail as it grows (`RINGWOOD_LIVE=1`), for runs that hang.
+    is_live: bool,
 }
 
 /// What came of a run.
@@ -87,6 +89,7 @@ impl Run {
             tag: 0,
             loss: Loss::Process,
             trail: Vec::new(),
+            is_live: std::env::var_os("RINGWOOD_LIVE").is_some(),
         };
         run.note(format!("{:?} {:?}", run.options, run.shape));
         run
@@ -95,7 +98,11 @@ impl Run {
     /// Adds to the trail that a failure prints, and that a replay must repeat.
     pub(crate) fn note(&mut self, line: impl Into<String>) {
         let line = line.into();
-        self.trail.push(format!("{:>7} {:>5} {line}", self.disk.operations(), self.reference.now()));
+        let line = format!("{:>7} {:>5} {line}", self.disk.operations(), self.reference.now());
+        if self.is_live {
+            eprintln!("{line}");
+        }
+        self.trail.push(line);
     }
 
     pub(crate) fn db(&self) -> &Db {
