@@ -40,7 +40,7 @@ impl Store {
         let trees = self.trees.load_full();
         for keyspace in batch.keyspaces() {
             if keyspace.tree().is_dropped() {
-                return Err(Error::invalid(format!("keyspace {:?} was dropped", keyspace.name())));
+                return Err(Error::dropped());
             }
         }
         let bytes = batch.ops().len() as u64;
@@ -126,7 +126,7 @@ impl Store {
             let mut pending = trees.clone().filter(full).peekable();
             if pending.peek().is_none() {
                 if trees.clone().any(|t| t.is_dropped()) {
-                    return Err(Error::invalid("the keyspace was dropped"));
+                    return Err(Error::dropped());
                 }
                 return Ok(commit);
             }
