@@ -123,11 +123,11 @@ impl Store {
                 // An empty one takes anything: a value may be larger than the limit.
                 !active.is_empty() && (held >= limit || held + bytes > 2 * limit)
             };
+            if trees.clone().any(|t| t.is_dropped()) {
+                return Err(Error::dropped());
+            }
             let mut pending = trees.clone().filter(full).peekable();
             if pending.peek().is_none() {
-                if trees.clone().any(|t| t.is_dropped()) {
-                    return Err(Error::dropped());
-                }
                 return Ok(commit);
             }
             if self.has_frozen_room() {
