@@ -297,19 +297,25 @@ impl Db {
             return Err(Error::invalid("the default keyspace cannot be dropped"));
         }
         output::append(store, &mut manifest, &[Edit::KeyspaceDrop { keyspace: tree.id }])?;
-        // Under the commit lock, so that no writer freezes a memtable of it that nobody would flush.
-        let commit = store.lock_commit();
+        // Under the manifest's lock: no flush or compaction is about to name the keyspace.
         tree.set_dropped();
-        store.trees.rcu(|trees| {
-            let mut next = trees.as_ref().clone();
-            next.remove(&tree.id);
-            next
-        });
-        let view = tree.view_owned();
-        drop(commit);
+        drop(manifest);
+        let view = {
+            // Under the commit lock: no memtable of it is frozen between the count and its end.
+            let _commit = store.lock_commit();
+            store.trees.rcu(|trees| {
+                let mut next = trees.as_ref().clone();
+                next.remove(&tree.id);
+                next
+            });
+            let view = tree.view_owned();
+            let frozen: u64 = view.frozen.iter().map(|m| m.table.bytes() as u64).sum();
+            store.frozen_bytes.fetch_sub(frozen, Ordering::AcqRel);
+            view
+        };
         view.version.tables().for_each(|t| t.set_obsolete());
-        let frozen: u64 = view.frozen.iter().map(|m| m.table.bytes() as u64).sum();
-        store.frozen_bytes.fetch_sub(frozen, Ordering::AcqRel);
+        store.update_debt();
+        // Writers may have waited for the flush of what is gone now.
         store.background.progress.notify();
         Ok(())
     }

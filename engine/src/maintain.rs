@@ -60,10 +60,13 @@ impl Store {
     /// Merges all tables of `tree` into its last level, and waits for it.
     pub(crate) fn compact(&self, tree: &Arc<Tree>) -> Result<()> {
         self.check_writable()?;
+        if tree.is_dropped() {
+            return Err(Error::dropped());
+        }
         let ticket = self.background.request_compaction(tree.id);
         let mut outcome = None;
         self.background.progress.wait_until(|| {
-            outcome = self.background.take_outcome(ticket);
+            outcome = outcome.take().or_else(|| self.background.compaction_is_over(ticket));
             outcome.is_some() || self.is_poisoned() || self.closed.load(Ordering::Relaxed)
         });
         outcome.unwrap_or_else(|| self.check_writable())

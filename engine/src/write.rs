@@ -38,8 +38,10 @@ impl Store {
             return self.check_writable();
         }
         let trees = self.trees.load_full();
-        if let Some(keyspace) = batch.keyspaces().iter().find(|k| k.tree().is_dropped()) {
-            return Err(Error::invalid(format!("keyspace {:?} was dropped", keyspace.name())));
+        for keyspace in batch.keyspaces() {
+            if keyspace.tree().is_dropped() {
+                return Err(Error::dropped());
+            }
         }
         let bytes = (batch.ops().len() - batch.len() * batch::OP_HEADER_BYTES) as u64;
         let touched = trees.values().filter(|t| t.id == batch::DEFAULT_KEYSPACE || batch.keyspaces().iter().any(|k| k.id() == t.id));
@@ -121,8 +123,8 @@ impl Store {
                 // An empty one takes anything: a value may be larger than the limit.
                 !active.is_empty() && (held >= limit || held + bytes > 2 * limit)
             };
-            if let Some(tree) = trees.clone().find(|t| t.is_dropped()) {
-                return Err(Error::invalid(format!("keyspace {:?} was dropped", tree.name)));
+            if trees.clone().any(|t| t.is_dropped()) {
+                return Err(Error::dropped());
             }
             let mut pending = trees.clone().filter(full).peekable();
             if pending.peek().is_none() {
