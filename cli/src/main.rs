@@ -1,2 +1,49 @@
-//! The ringwood command.
-fn main() {}
+//! The `ringwood` command: a store from the shell, what the machine gives it, and how fast it is.
+//!
+//! `main` parses, runs one command on the main thread and turns its end into an exit code ([`failure`]). The page
+//! `docs/cli.md` is the user's side of all this.
+
+mod bench;
+mod cli;
+mod clock;
+mod commands;
+mod escape;
+mod failure;
+mod logger;
+mod open;
+mod out;
+mod signals;
+mod size;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Result;
+
+fn main() -> ExitCode {
+    logger::install();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                out::note(format_args!("ringwood: {message}"));
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let line = bench::compat::normalize(std::env::args_os().collect())?;
+    let cli = Cli::parse_from(&line.args);
+    match &cli.command {
+        Command::Put(args) => commands::put::run(args, &cli.global),
+        Command::Get(args) => commands::get::run(args, &cli.global),
+        Command::Delete(args) => commands::delete::run(args, &cli.global),
+        Command::Scan(args) => commands::scan::run(args, &cli.global),
+        Command::Doctor(args) => commands::doctor::run(args, &cli.global),
+        Command::Bench(args) => bench::run(args, &cli.global, &line),
+    }
+}

@@ -1,8 +1,8 @@
 //! The arena: all memory that the disk reads into and writes from.
 //!
 //! One aligned, anonymous mapping, reserved at its full size and touched only as buffers are handed out. It is cut
-//! into equal *chunks*; chunk `i` is registered buffer `i` of every ring, so that a buffer knows its registration by
-//! its address alone. Inside a chunk a buddy allocator hands out power-of-two runs of pages.
+//! into equal *chunks*, and inside a chunk a buddy allocator hands out power-of-two runs of pages. Rings register the
+//! arena in slices of a huge page, by address: the lowest addresses are handed out first, so that few are pinned.
 //!
 //! # Invariants
 //!
@@ -22,7 +22,7 @@ use memmap2::{Advice, MmapMut, MmapOptions};
 
 use crate::{IoError, IoErrorKind, PAGE, Result, page_ceil};
 
-/// Bytes of one chunk of a large arena: the unit of registration, and the largest single buffer.
+/// Bytes of one chunk of a large arena: the largest single buffer.
 const CHUNK_BYTES: usize = 32 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 
@@ -43,8 +43,6 @@ pub struct Arena {
     map: Mapping,
     chunk_bytes: usize,
     chunk_count: usize,
-    /// Chunks that have handed out at least one buffer: those that a ring has reason to register.
-    chunks_used: AtomicUsize,
     allocated: AtomicUsize,
     buddies: Mutex<Buddies>,
 }
@@ -101,7 +99,6 @@ impl Arena {
             map: Mapping::new(bytes, HUGE_PAGE)?,
             chunk_bytes,
             chunk_count,
-            chunks_used: AtomicUsize::new(0),
             allocated: AtomicUsize::new(0),
             buddies: Mutex::new(Buddies::new(chunk_bytes / PAGE, chunk_count)),
         }))
@@ -119,8 +116,7 @@ impl Arena {
         }
         let order = (len / PAGE).next_power_of_two().trailing_zeros();
         let page = self.lock().alloc(order).ok_or(full)?;
-        let (chunk, offset) = (page * PAGE / self.chunk_bytes, page * PAGE);
-        self.chunks_used.fetch_max(chunk + 1, Ordering::Relaxed);
+        let offset = page * PAGE;
         self.allocated.fetch_add(PAGE << order, Ordering::Relaxed);
         // SAFETY: `offset + len` lies inside the mapping, which is at least chunk_bytes * chunk_count long from `base`.
         let ptr = unsafe { self.map.base.add(offset) };
@@ -160,23 +156,9 @@ impl Arena {
         self.chunk_bytes
     }
 
-    /// Chunks in use so far: those that a ring registers.
-    #[must_use]
-    pub(crate) fn chunks_used(&self) -> usize {
-        self.chunks_used.load(Ordering::Relaxed)
-    }
-
-    /// Number of chunks: the size of a ring's buffer table.
-    #[must_use]
-    pub(crate) fn chunk_count(&self) -> usize {
-        self.chunk_count
-    }
-
-    /// Address of chunk `index`, for registration.
-    pub(crate) fn chunk_ptr(&self, index: usize) -> *mut u8 {
-        assert!(index < self.chunk_count, "chunk {index} of {}", self.chunk_count);
-        // SAFETY: the chunk lies inside the mapping.
-        unsafe { self.map.base.add(index * self.chunk_bytes) }.as_ptr()
+    /// Address of the first byte, for registration; aligned to a huge page.
+    pub(crate) fn base_ptr(&self) -> *mut u8 {
+        self.map.base.as_ptr()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Buddies> {
@@ -273,14 +255,9 @@ impl Buf {
         self.ptr.as_ptr()
     }
 
-    /// The registered buffer that this piece lies in, if it comes from `arena`.
-    pub(crate) fn chunk_in(&self, arena: &Arc<Arena>) -> Option<usize> {
-        match &*self.run {
-            Run::Pages { arena: own, page, .. } if Arc::ptr_eq(own, arena) => {
-                Some(page * PAGE / own.chunk_bytes)
-            }
-            _ => None,
-        }
+    /// Whether the buffer lies in `arena`, and may so be used with its rings as a registered buffer.
+    pub(crate) fn is_from(&self, arena: &Arc<Arena>) -> bool {
+        matches!(&*self.run, Run::Pages { arena: own, .. } if Arc::ptr_eq(own, arena))
     }
 }
 
@@ -366,9 +343,9 @@ mod tests {
         let arena = Arena::new(64 << 10).unwrap();
         let mut buf = arena.alloc_any(1 << 20).unwrap();
         buf.as_mut_slice().fill(7);
-        assert_eq!((buf.len(), arena.allocated(), buf.chunk_in(&arena)), (1 << 20, 0, None));
-        assert_eq!(arena.alloc(1).unwrap().chunk_in(&arena), Some(0));
-        assert_eq!(arena.alloc(1).unwrap().chunk_in(&Arena::new(1).unwrap()), None);
+        assert_eq!((buf.len(), arena.allocated(), buf.is_from(&arena)), (1 << 20, 0, false));
+        assert!(arena.alloc(1).unwrap().is_from(&arena));
+        assert!(!arena.alloc(1).unwrap().is_from(&Arena::new(1).unwrap()));
     }
 
     #[test]

@@ -22,9 +22,8 @@ struct Inner {
 pub(crate) enum Handle {
     /// A file descriptor of the kernel.
     Os(OwnedFd),
-    /// An inode of the simulated disk.
-    #[allow(dead_code, reason = "constructed by the simulated backend")]
-    Sim(u64),
+    /// A handle of the simulated disk.
+    Sim(crate::sim::SimHandle),
 }
 
 impl File {

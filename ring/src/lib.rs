@@ -5,9 +5,9 @@
 //!
 //! | backend | what it is | when |
 //! |---|---|---|
-//! | `UringDisk` | io_uring rings, registered buffers, linked chains | the default |
+//! | [`UringDisk`] | io_uring rings, registered buffers, linked chains | the default |
 //! | [`SyscallDisk`] | `preadv2`/`pwritev2`/`fdatasync` | where io_uring is forbidden, or on request |
-//! | `SimDisk` | a seeded, deterministic disk in memory, with faults | tests |
+//! | [`SimDisk`] | a seeded, deterministic disk in memory, with faults | tests |
 //!
 //! # Rules that hold everywhere
 //!
@@ -20,6 +20,7 @@
 //! 5. **Offsets, lengths and buffers are multiples of [`PAGE`]** for every read and write.
 
 mod arena;
+mod choice;
 mod control;
 mod counters;
 mod disk;
@@ -32,9 +33,13 @@ mod map;
 mod op;
 mod os;
 mod pool;
+pub mod probe;
+pub mod sim;
 mod syscall;
+mod uring;
 
 pub use arena::{Arena, ArenaFull, Buf};
+pub use choice::{IoChoice, open_disk};
 pub use control::{copy_in, read_exact, read_file, sync_file, write_exact};
 pub use counters::{Class, ClassCounts, Counters, CountsSnapshot};
 pub use disk::{Caps, Create, DirLock, Disk, OpenOptions, Space};
@@ -45,7 +50,9 @@ pub use lane::{Lane, LaneSpec, Owner};
 pub use map::SharedMap;
 pub use op::{Completion, Op};
 pub use pool::{LaneGuard, LanePool};
+pub use sim::{DEAD_ERRNO, FaultOp, FaultPlan, SimConfig, SimDisk, SyncFailure, Times};
 pub use syscall::SyscallDisk;
+pub use uring::{RegisteredBuffers, UringConfig, UringDisk};
 
 /// The unit of every transfer: offsets, lengths and buffer addresses are multiples of it. 4096 bytes covers the
 /// logical block of every common device; a file whose direct I/O wants more is opened without `O_DIRECT`.

@@ -1,1 +1,52 @@
-//! Placeholder.
+//! The write-ahead log.
+//!
+//! The log is an endless stream of bytes; a position in it is an [`Lsn`]. The stream lies in segment files, pre-written and recycled, and
+//! its newest part in a *staging ring*: a shared file mapping that survives the death of the process.
+//!
+//! ```text
+//!   threads ──► Appender ──► staging ring ──► Pump (log thread) ──► segments
+//!               copies        kept: kill -9     groups: write+sync    durable: power cut
+//! ```
+//!
+//! | who | what | from which thread |
+//! |---|---|---|
+//! | [`Appender`] | copies batches into the ring: no system call, no lock, no allocation | its owner, one at a time |
+//! | [`Pump`] | writes groups to segments, syncs them, prepares segments | the log thread, or a simulation's steps |
+//! | [`Log`] | how far it is, waiting, releasing | any |
+//!
+//! [`open`] reads the log back and starts the three. Its module holds the crash argument: which bytes are believed after a crash and why.
+//! Files are described in `docs/format-wal.md`.
+//!
+//! # What is promised
+//!
+//! * Batches are replayed in the order of their appends, each whole or not at all: always a prefix.
+//! * [`Log::durable`] only covers what a sync covered, and all before it.
+//! * A failed write or sync ends all writing ([`WalError::Poisoned`]); it is never retried.
+//! * A full disk ends appends for as long as it lasts ([`WalError::Full`]); nothing that was accepted is in danger.
+
+mod appender;
+mod error;
+mod header;
+mod log;
+mod names;
+mod options;
+mod pump;
+mod record;
+mod recovery;
+mod shared;
+mod staging;
+mod stats;
+
+pub use appender::Appender;
+pub use error::{Result, WalError, WalErrorKind};
+pub use log::Log;
+pub use options::{SyncMode, WalOptions};
+pub use pump::{Progress, Pump};
+pub use recovery::{Opened, RecoveryReport, open};
+pub use stats::WalStats;
+
+/// A position in the log's stream of bytes. It only grows, and is never used twice for records of one opening.
+pub type Lsn = u64;
+
+/// Largest batch that [`Appender::append`] takes, in bytes.
+pub const BATCH_BYTES_MAX: usize = 256 << 20;

@@ -28,34 +28,7 @@ use std::sync::Arc;
 pub use cursor::{MemValue, MemtableCursor};
 use tree::{RecordId, SLOTS, Target, Tree, Writing};
 
-// ---- To be replaced by `use ringwood_sstable::{Kind, SEQ_MAX};` ----
-
-/// The bound of sequence numbers, 2^56 − 1. Entries have smaller ones; as a search target it means "the newest version".
-pub const SEQ_MAX: u64 = (1 << 56) - 1;
-
-/// What an entry does to its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Kind {
-    /// The key has no value from this sequence number on.
-    Delete = 0,
-    /// The key has this value from this sequence number on.
-    Put = 1,
-}
-
-impl Kind {
-    /// The kind with this number, if this version knows it.
-    #[must_use]
-    pub const fn from_u8(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(Kind::Delete),
-            1 => Some(Kind::Put),
-            _ => None,
-        }
-    }
-}
-
-// ---- End of what is to be replaced ----
+use ringwood_sstable::{Kind, SEQ_MAX};
 
 /// Longest key, in bytes.
 const KEY_BYTES_MAX: usize = u16::MAX as usize;

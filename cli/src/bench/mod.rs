@@ -1,0 +1,222 @@
+//! `ringwood bench`: db_bench's benchmarks on a Ringwood store, and a demonstration.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`flags`], [`compat`], [`compat_table`] | the options, db_bench's way of writing them, and those that are not ours |
+//! | [`plan`] | names of benchmarks and what each changes |
+//! | [`session`], [`store_dir`] | the store, its directory, its end |
+//! | [`worker`], [`workload`], [`limit`], [`data`] | threads, what they do, when they end, keys and values |
+//! | [`latency`], [`counts`], [`syscalls`] | what is measured |
+//! | [`header`], [`report`], [`repeat`], [`json`], [`monitor`] | what is shown |
+//! | [`demo`] | the demonstration |
+//!
+//! Results go to standard output, progress and notes to standard error.
+
+pub(crate) mod compat;
+mod compat_table;
+mod counts;
+mod data;
+mod demo;
+pub(crate) mod flags;
+mod header;
+mod json;
+mod latency;
+mod limit;
+mod monitor;
+mod plan;
+mod repeat;
+mod report;
+mod session;
+mod store_dir;
+mod syscalls;
+mod worker;
+mod workload;
+
+use crate::cli::Global;
+use crate::failure::{Failure, Result};
+use crate::out::{Out, note};
+use flags::BenchArgs;
+use plan::{Bench, Step};
+use repeat::Repeats;
+use session::Session;
+
+/// Longest key and value, as the store has them.
+const KEY_BYTES_MAX: usize = 65_535;
+const VALUE_BYTES_MAX: usize = 64 << 20;
+
+/// Runs the command. `line` is how the flags were given.
+pub(crate) fn run(args: &BenchArgs, global: &Global, line: &compat::Line) -> Result<()> {
+    if global.keyspace.is_some() {
+        return Err(Failure::usage("bench works on the default keyspace: --keyspace has no meaning here"));
+    }
+    for text in &line.notes {
+        note(format_args!("ringwood: note: {text}"));
+    }
+    let mut out = Out::new();
+    match &args.benchmarks {
+        Some(list) if list == "help" => return out.line_now(plan::help()),
+        _ => check(args)?,
+    }
+    if args.demo_num.is_some() || !line.own_flags {
+        return demo::run(args, global, &mut out);
+    }
+    let steps = plan::parse(args.benchmarks.as_deref().unwrap_or(plan::DEFAULT_LIST))?;
+    let mut session = Session::open(args, global)?;
+    let done = run_steps(&steps, args, global.json, &mut session, &mut out);
+    out.flush()?;
+    done?;
+    session.end()
+}
+
+fn check(args: &BenchArgs) -> Result<()> {
+    let wrong = |text: &str| Err(Failure::usage(text));
+    match () {
+        () if args.threads == 0 => wrong("--threads: at least one thread is needed"),
+        () if args.batch_size == 0 => wrong("--batch_size: a batch has at least one entry"),
+        () if !(1..KEY_BYTES_MAX).contains(&args.key_size) => wrong("--key_size: a key has 1 to 65534 bytes"),
+        () if args.value_size > VALUE_BYTES_MAX => wrong("--value_size: a value has at most 64 MiB"),
+        () if !(0.0..=1.0).contains(&args.compression_ratio) => {
+            wrong("--compression_ratio: a fraction from 0 to 1")
+        }
+        () if args.readwritepercent > 100 => wrong("--readwritepercent: a percentage from 0 to 100"),
+        () if !(0.0..=700.0).contains(&args.read_random_exp_range) => {
+            wrong("--read_random_exp_range: 0 to 700")
+        }
+        () if args.use_existing_db && args.db.is_none() => {
+            wrong("--use_existing_db: say where it is, with --db")
+        }
+        () => Ok(()),
+    }
+}
+
+fn run_steps(
+    steps: &[Step],
+    args: &BenchArgs,
+    json: bool,
+    session: &mut Session,
+    out: &mut Out,
+) -> Result<()> {
+    if args.bloom_bits >= 0 {
+        note("ringwood: note: --bloom_bits: the store chooses the size of its filters; ignored");
+    }
+    if !json {
+        let stats = session.stats();
+        let facts = header::Facts {
+            dir: &session.dir().display().to_string(),
+            seed: session.seed(),
+            durability: session::durability(args),
+            uncounted: session.uncounted(),
+            clock_ns: session.clock_ns(),
+        };
+        for line in header::lines(args, &stats, &facts) {
+            out.line(line)?;
+        }
+        out.flush()?;
+    }
+    for step in steps {
+        session.check()?;
+        if step.bench.is_report() {
+            print_store(step.name, step.bench, json, session, out)?;
+        } else if step.bench.is_fresh() && args.use_existing_db {
+            skipped(step.name, "--use_existing_db is true", json, out)?;
+        } else {
+            run_step(step, args, json, session, out)?;
+        }
+    }
+    if args.statistics && !json {
+        out.line(format_args!("STATISTICS:\n{}", session.stats()))?;
+    }
+    Ok(())
+}
+
+fn skipped(name: &str, why: &str, json: bool, out: &mut Out) -> Result<()> {
+    if json {
+        out.line_now(serde_json::json!({ "benchmark": name, "skipped": why }))
+    } else {
+        out.line_now(format_args!("{name:<12} : skipped ({why})"))
+    }
+}
+
+fn run_step(step: &Step, args: &BenchArgs, json: bool, session: &mut Session, out: &mut Out) -> Result<()> {
+    let set = session::settings(args, step.bench);
+    if step.bench.is_fresh() {
+        session.make_fresh()?;
+    }
+    if step.warmups > 0 && !json {
+        out.line_now(format_args!("Warming up benchmark by running {} times", step.warmups))?;
+    }
+    for _ in 0..step.warmups {
+        session.run(step.name, args, &set)?;
+    }
+    if step.runs > 1 && !json {
+        out.line_now(format_args!("Running benchmark for {} times", step.runs))?;
+    }
+    let mut repeats = Repeats::default();
+    for _ in 0..step.runs {
+        let (outcome, cost) = session.run(step.name, args, &set)?;
+        repeats.add(outcome.rate(), outcome.megabytes());
+        if json {
+            out.line_now(json::benchmark(step.name, &set, &outcome, &cost, &session.stats()))?;
+            continue;
+        }
+        out.line(report::line(step.name, &outcome))?;
+        if args.histogram {
+            for (kind, histogram) in outcome.latencies.kinds() {
+                for line in report::histogram(kind.name(), histogram) {
+                    out.line(line)?;
+                }
+            }
+        }
+        for line in report::details(&outcome, &cost) {
+            out.line(line)?;
+        }
+        if let Some(line) = repeats.line(step.name, args.confidence_interval_only) {
+            out.line(line)?;
+        }
+        out.flush()?;
+    }
+    if !json {
+        for line in repeats.last_lines(step.name) {
+            out.line(line)?;
+        }
+    }
+    out.flush()
+}
+
+/// Benchmarks that print something about the store.
+fn print_store(name: &str, bench: Bench, json: bool, session: &Session, out: &mut Out) -> Result<()> {
+    if bench == Bench::ResetStats {
+        return skipped(name, "the store counts from its opening", json, out);
+    }
+    let stats = session.stats();
+    if json {
+        return out.line_now(json::store(name, &stats));
+    }
+    out.line("")?;
+    match bench {
+        Bench::LevelStats => {
+            out.line("Level Files Size(MB)\n--------------------")?;
+            for keyspace in &stats.keyspaces {
+                for (number, level) in keyspace.levels.iter().enumerate() {
+                    let megabytes = level.bytes as f64 / 1_048_576.0;
+                    out.line(format_args!("{number:>3} {:>8} {megabytes:>8.0}", level.tables))?;
+                }
+            }
+        }
+        Bench::MemStats => {
+            let memory = &stats.memory;
+            let table = [
+                ("budget", memory.budget),
+                ("cache", memory.cache),
+                ("memtables", memory.memtables),
+                ("tables", memory.tables),
+                ("io-buffers", memory.io_buffers),
+            ];
+            for (what, bytes) in table {
+                out.line(format_args!("{what}: {bytes}"))?;
+            }
+        }
+        _ => out.line(&stats)?,
+    }
+    out.flush()
+}

@@ -1,0 +1,7 @@
+//! The commands, one file each.
+
+pub(crate) mod delete;
+pub(crate) mod doctor;
+pub(crate) mod get;
+pub(crate) mod put;
+pub(crate) mod scan;

@@ -1,0 +1,80 @@
+//! Why a command ended early, and the exit code that says so.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | the key is not there (`get`) |
+//! | 2 | the command line is wrong; nothing was done |
+//! | 3 | the store or the system failed the command |
+//! | 130, 143, 129 | stopped by SIGINT, SIGTERM, SIGHUP |
+//!
+//! A reader that closes the pipe early (`ringwood scan db | head`) is no failure: the command ends with 0.
+
+use std::io;
+
+use ringwood::ErrorKind;
+
+/// Shorthand for results of this crate.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The key is not there. A sentence.
+    NotFound(String),
+    /// The command line asks for something that cannot be. A sentence.
+    Usage(String),
+    /// The store or the system failed the command. A sentence.
+    Store(String),
+    /// The reader of the output has gone.
+    Pipe,
+    /// A signal asked for an end.
+    Signal(i32),
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Pipe => 0,
+            Self::NotFound(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Store(_) => 3,
+            Self::Signal(number) => 128u8.saturating_add(u8::try_from(*number).unwrap_or(0)),
+        }
+    }
+
+    /// What stderr says, if anything.
+    pub(crate) fn message(&self) -> Option<&str> {
+        match self {
+            Self::NotFound(text) | Self::Usage(text) | Self::Store(text) => Some(text),
+            Self::Pipe | Self::Signal(_) => None,
+        }
+    }
+
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::Usage(text.into())
+    }
+
+    pub(crate) fn store(text: impl Into<String>) -> Self {
+        Self::Store(text.into())
+    }
+
+    /// A failure to write the output.
+    pub(crate) fn output(e: &io::Error) -> Self {
+        match e.kind() {
+            io::ErrorKind::BrokenPipe => Self::Pipe,
+            _ => Self::Store(format!("cannot write the output: {e}")),
+        }
+    }
+}
+
+/// A failed call on an open store: what the call asks for may be the caller's mistake.
+impl From<ringwood::Error> for Failure {
+    fn from(e: ringwood::Error) -> Self {
+        match e.kind() {
+            ErrorKind::Invalid => Self::Usage(e.to_string()),
+            _ => Self::Store(e.to_string()),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Background work: who flushes and who compacts.
+//!
+//! A [`Worker`] owns a lane and at most one job, and is *stepped*: each step submits, reaps, merges or installs a little and returns. In
+//! production a thread steps each worker; in the simulation a seeded scheduler does, from inside waiting calls. Jobs are the same in
+//! both. One worker flushes, the others compact, so that a long compaction never holds up a flush.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ringwood_ring::{Class, Gate, Lane, LaneSpec, Owner, Stepper};
+
+use crate::compaction::{self, Busy, Compaction, PartJob};
+use crate::flush::FlushJob;
+use crate::store::Store;
+use crate::{Error, ErrorKind, Result};
+
+/// Depth of a worker's lane: reads that a compaction has in flight.
+const LANE_DEPTH: u32 = 512;
+/// A job that failed (a full disk, too many files) is tried again after this long.
+const RETRY_NS: u64 = 500_000_000;
+/// An idle worker looks around this often even if nobody calls.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// What background workers share.
+pub(crate) struct Background {
+    state: Mutex<State>,
+    /// Where workers wait for work.
+    work: Gate,
+    work_epoch: AtomicU64,
+    /// Where callers wait for flushes and compactions.
+    pub(crate) progress: Gate,
+    pub(crate) stepper: Option<Stepper>,
+}
+
+#[derive(Default)]
+struct State {
+    closing: bool,
+    /// Trees of which a memtable is being flushed.
+    flushing: Option<u32>,
+    /// Tables that are inputs of running compactions.
+    busy: Busy,
+    /// Running compactions, by tree.
+    running: BTreeMap<u32, usize>,
+    /// Parts of compactions that no worker has taken yet.
+    parts: VecDeque<PartJob>,
+    /// Trees that are to be compacted whole: (tree, ticket).
+    manual: VecDeque<(u32, u64)>,
+    next_ticket: u64,
+    /// How the whole compactions that are over went, until who asked has seen it.
+    outcomes: BTreeMap<u64, Result<()>>,
+    /// Why the last flush failed, until one succeeds.
+    flush_error: Option<Error>,
+    retry_at: u64,
+}
+
+impl Background {
+    pub(crate) fn new(stepper: Option<Stepper>) -> Self {
+        let progress = Gate::with_stepper(stepper.clone());
+        Self { state: Mutex::default(), work: Gate::new(), work_epoch: AtomicU64::new(0), progress, stepper }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that there may be something to do.
+    pub(crate) fn notify_work(&self) {
+        self.work_epoch.fetch_add(1, Ordering::SeqCst);
+        self.work.notify();
+    }
+
+    /// Why memtables cannot be flushed now, if so.
+    pub(crate) fn flush_error(&self) -> Option<Error> {
+        self.lock().flush_error.clone()
+    }
+
+    /// Tells workers to stop after their job's next step.
+    pub(crate) fn close(&self) {
+        self.lock().closing = true;
+        self.notify_work();
+        self.progress.notify();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
+
+    /// Asks for a whole compaction of a tree.
+    pub(crate) fn request_compaction(&self, tree: u32) -> u64 {
+        let mut state = self.lock();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        state.manual.push_back((tree, ticket));
+        drop(state);
+        self.notify_work();
+        ticket
+    }
+
+    /// How the compaction asked for went, once it is over.
+    pub(crate) fn take_outcome(&self, ticket: u64) -> Option<Result<()>> {
+        let mut state = self.lock();
+        let is_closing = state.closing;
+        state.outcomes.remove(&ticket).or_else(|| is_closing.then(|| Err(Error::closed())))
+    }
+
+    /// A memtable was flushed, or could not be.
+    fn flush_is_over(&self, store: &Store, result: &Result<()>) {
+        let mut state = self.lock();
+        state.flushing = None;
+        state.flush_error = result.as_ref().err().cloned();
+        if result.is_err() {
+            state.retry_at = store.disk.now() + RETRY_NS;
+        }
+    }
+
+    /// All parts of a compaction are through, or one failed.
+    fn compaction_is_through(&self, store: &Store, compaction: &Compaction, result: &Result<()>) {
+        let mut state = self.lock();
+        // Tables found damaged stay busy: to merge them again would only fail again.
+        let is_corrupt = result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Corrupt);
+        if !is_corrupt {
+            for (_, table) in &compaction.pick.inputs {
+                state.busy.remove(&table.meta.id);
+            }
+        }
+        if let Some(count) = state.running.get_mut(&compaction.tree.id) {
+            *count -= 1;
+            if *count == 0 {
+                state.running.remove(&compaction.tree.id);
+            }
+        }
+        if result.is_err() {
+            state.retry_at = store.disk.now() + RETRY_NS;
+        }
+        if let Some(ticket) = compaction.ticket {
+            state.outcomes.insert(ticket, result.clone());
+        }
+    }
+
+    /// Takes the next part of a compaction, planning one if none is waiting.
+    fn next_part(&self, store: &Arc<Store>) -> Option<PartJob> {
+        let mut state = self.lock();
+        if let Some(part) = state.parts.pop_front() {
+            return Some(part);
+        }
+        if state.closing || store.is_poisoned() || store.disk.now() < state.retry_at {
+            return None;
+        }
+        let trees = store.trees.load_full();
+        // Of a tree that was dropped meanwhile nothing is left to do.
+        let (alive, gone): (VecDeque<_>, VecDeque<_>) = state.manual.drain(..).partition(|(tree, _)| trees.contains_key(tree));
+        state.manual = alive;
+        state.outcomes.extend(gone.into_iter().map(|(_, ticket)| (ticket, Ok(()))));
+        let manual = state.manual.iter().position(|(tree, _)| !state.running.contains_key(tree));
+        if let Some((tree, ticket)) = manual.and_then(|at| state.manual.remove(at)) {
+            let tree = &trees[&tree];
+            let version = Arc::clone(&tree.view().version);
+            let Some(pick) = compaction::pick_all(&version) else {
+                state.outcomes.insert(ticket, Ok(()));
+                drop(state);
+                self.progress.notify();
+                return None;
+            };
+            return Some(Self::start(&mut state, store, compaction::Compaction::new(store, tree, version, pick, Some(ticket))));
+        }
+        for tree in trees.values() {
+            // A whole compaction waits for those that run; no further ones are started in front of it.
+            if state.manual.iter().any(|(t, _)| *t == tree.id) {
+                continue;
+            }
+            let version = Arc::clone(&tree.view().version);
+            if let Some(pick) = compaction::pick(&version, &state.busy, store.limits) {
+                return Some(Self::start(&mut state, store, compaction::Compaction::new(store, tree, version, pick, None)));
+            }
+        }
+        None
+    }
+
+    fn start(state: &mut State, store: &Store, compaction: Compaction) -> PartJob {
+        state.busy.extend(compaction.pick.inputs.iter().map(|(_, t)| t.meta.id));
+        *state.running.entry(compaction.tree.id).or_default() += 1;
+        state.parts.extend(compaction.into_parts(store));
+        state.parts.pop_front().expect("a compaction has at least one part")
+    }
+
+    /// Takes the oldest memtable that waits for its flush.
+    fn next_flush(&self, store: &Arc<Store>) -> Option<FlushJob> {
+        let mut state = self.lock();
+        if state.closing || state.flushing.is_some() || store.is_poisoned() {
+            return None;
+        }
+        if state.flush_error.is_some() && store.disk.now() < state.retry_at {
+            return None;
+        }
+        let trees = store.trees.load_full();
+        let oldest = trees.values().filter_map(|t| Some((t.view().frozen.last()?.clone(), t)));
+        let (mem, tree) = oldest.min_by_key(|(mem, tree)| (mem.log_start, tree.id))?;
+        state.flushing = Some(tree.id);
+        Some(FlushJob::new(store, tree, mem))
+    }
+}
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Flush,
+    Compact,
+}
+
+/// How a step went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// There was nothing to do.
+    Idle,
+    /// Something was done; step again.
+    Progress,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JobState {
+    Running,
+    Done,
+}
+
+#[allow(clippy::large_enum_variant, reason = "one per worker")]
+enum Job {
+    Flush(FlushJob),
+    Part(PartJob),
+}
+
+/// One flusher or compactor. See the module documentation.
+pub(crate) struct Worker {
+    role: Role,
+    lane: Box<dyn Lane>,
+    job: Option<Job>,
+}
+
+impl Worker {
+    pub(crate) fn new(store: &Store, role: Role) -> Result<Self> {
+        let class = if role == Role::Flush { Class::Flush } else { Class::Compaction };
+        let lane = store.disk.lane(LaneSpec { class, depth: LANE_DEPTH, owner: Owner::Thread })?;
+        Ok(Self { role, lane, job: None })
+    }
+
+    /// Body of a worker's thread.
+    pub(crate) fn run(mut self, store: &Arc<Store>) {
+        let background = &store.background;
+        while !background.is_closing() {
+            let seen = background.work_epoch.load(Ordering::SeqCst);
+            if self.step(store, true) == Step::Idle {
+                background.work.wait_timeout(IDLE, || background.work_epoch.load(Ordering::SeqCst) != seen);
+            }
+        }
+        self.abandon(store);
+    }
+
+    /// Gives up the job in hand, as a crash would, but in order: its outputs are removed at the next open.
+    pub(crate) fn abandon(&mut self, store: &Store) {
+        if let Some(job) = self.job.take() {
+            self.over(store, job, &Err(Error::closed()));
+        }
+    }
+
+    /// Makes one step. With `wait`, waits for I/O if nothing else can be done.
+    pub(crate) fn step(&mut self, store: &Arc<Store>, wait: bool) -> Step {
+        let Some(job) = &mut self.job else {
+            store.remove_obsolete();
+            self.job = match self.role {
+                Role::Flush => store.background.next_flush(store).map(Job::Flush),
+                Role::Compact => store.background.next_part(store).map(Job::Part),
+            };
+            return if self.job.is_some() { Step::Progress } else { Step::Idle };
+        };
+        let state = match job {
+            Job::Flush(job) => job.step(store, &mut *self.lane, wait),
+            Job::Part(job) => job.step(store, &mut *self.lane, wait),
+        };
+        match state {
+            Ok(JobState::Running) => {}
+            Ok(JobState::Done) => {
+                let job = self.job.take().expect("stepped above");
+                self.over(store, job, &Ok(()));
+            }
+            Err(error) => {
+                let job = self.job.take().expect("stepped above");
+                if error.kind() != ErrorKind::Closed {
+                    log::warn!("{}: {:?} failed: {error}", store.dir.display(), self.role);
+                }
+                self.over(store, job, &Err(error));
+            }
+        }
+        Step::Progress
+    }
+
+    fn over(&mut self, store: &Store, job: Job, result: &Result<()>) {
+        // What is still in flight comes back before its buffers are let go.
+        let mut rest = Vec::new();
+        while self.lane.in_flight() > 0 && self.lane.reap(self.lane.in_flight(), &mut rest).is_ok() {}
+        match job {
+            Job::Flush(job) => {
+                drop(job); // An output that is not finished removes its file.
+                store.background.flush_is_over(store, result);
+            }
+            Job::Part(job) => {
+                if let Some((compaction, result)) = job.finish(store, result) {
+                    store.background.compaction_is_through(store, &compaction, &result);
+                }
+            }
+        }
+        store.update_debt();
+        store.background.notify_work();
+        store.background.progress.notify();
+    }
+}

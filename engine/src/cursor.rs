@@ -1,0 +1,302 @@
+//! Cursors: the visible entries of a tree in order, merged from memtables and tables.
+//!
+//! Each memtable, each table of level 0 and each deeper level is a *source* with a position of its own ([`Source`]). A heap tells which comes first.
+//! Of the versions of a key, the newest that the cursor's sequence number sees decides: a put is given out, a tombstone hides the key.
+//!
+//! Going forward the versions of a key come newest first, and the entry is given out where it lies. Going backward they come oldest first: the
+//! last one seen that is visible decides, and it is held by its block or memtable while the sources have moved on. Turning round costs a seek.
+//!
+//! A seek moves all sources together: the blocks that they miss are fetched in one enter.
+
+mod source;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ringwood_sstable::{BlockFetch, Kind, SEQ_MAX};
+
+use crate::merge::MergeHeap;
+use crate::store::Store;
+use crate::tree::Tree;
+use crate::value::Value;
+use crate::version::View;
+use crate::Result;
+use source::{Goal, Lanes, Source};
+
+/// A position among the entries of a keyspace, as they were when the cursor was made. Owned, re-seekable, one thread at a time (it may be sent to
+/// another).
+///
+/// Reading ahead: a cursor that moves on in one direction fetches more blocks at once each time it runs out, up to 64 a source.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let db = ringwood::Db::open(dir.path().join("data"))?;
+/// # for (k, v) in [("a", "1"), ("c", "3"), ("e", "5")] { db.put(k, v)?; }
+/// let mut cursor = db.cursor()?;
+/// assert!(cursor.seek(b"b")?);
+/// assert_eq!((cursor.key(), cursor.value()), (&b"c"[..], &b"3"[..]));
+/// assert!(cursor.prev()?);
+/// assert_eq!(cursor.key(), b"a");
+/// assert!(!cursor.prev()?);
+/// # db.close()?;
+/// # Ok::<(), ringwood::Error>(())
+/// ```
+pub struct Cursor {
+    store: Arc<Store>,
+    view: Arc<View>,
+    seq: u64,
+    sources: Vec<Source>,
+    heap: MergeHeap,
+    state: State,
+    /// The key given out last, or the one that is being decided on.
+    key: Vec<u8>,
+    /// Going backward: the value to give out.
+    held: Option<Value>,
+    fetch: BlockFetch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// On no entry: before the first move, at an end, or after an error.
+    Nowhere,
+    /// On the entry of the heap's first source.
+    Forward,
+    /// On `key` and `held`; the sources stand on entries before it.
+    Backward,
+}
+
+impl Cursor {
+    pub(crate) fn new(store: &Arc<Store>, tree: &Tree, seq: Option<u64>) -> Self {
+        // The view first, as in `Store::get`.
+        let view = tree.view_owned();
+        let seq = seq.unwrap_or_else(|| store.visible.load(Ordering::Acquire));
+        Self::over(store, view, seq)
+    }
+
+    fn over(store: &Arc<Store>, view: Arc<View>, seq: u64) -> Self {
+        let sources = Source::all(&view);
+        let (heap, fetch) = (MergeHeap::default(), BlockFetch::new());
+        let store = Arc::clone(store);
+        Self { store, view, seq, sources, heap, state: State::Nowhere, key: Vec::new(), held: None, fetch }
+    }
+
+    /// Another cursor over the same moment.
+    pub(crate) fn sibling(&self) -> Self {
+        Self::over(&self.store, Arc::clone(&self.view), self.seq)
+    }
+
+    /// Moves to the first entry whose key is at or after `key`. True if there is one.
+    ///
+    /// Worst case: one read a source (memtables have none), all in one enter; a second if a block ends just before `key`.
+    ///
+    /// # Errors
+    /// As [`Db::get`](crate::Db::get). The cursor is then on no entry.
+    pub fn seek(&mut self, key: &[u8]) -> Result<bool> {
+        self.move_all(Goal::AtOrAfter(key, SEQ_MAX))?;
+        self.settle_forward(false)
+    }
+
+    /// Moves to the last entry whose key is at or before `key`. True if there is one.
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool> {
+        // Sequence number 0 is the last of a key's versions.
+        self.move_all(Goal::AtOrBefore(key, 0))?;
+        self.settle_backward()
+    }
+
+    /// Moves to the first entry. True if there is one.
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    pub fn seek_to_first(&mut self) -> Result<bool> {
+        self.move_all(Goal::First)?;
+        self.settle_forward(false)
+    }
+
+    /// Moves to the last entry. True if there is one.
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    pub fn seek_to_last(&mut self) -> Result<bool> {
+        self.move_all(Goal::Last)?;
+        self.settle_backward()
+    }
+
+    /// Moves to the next entry. True if there is one; from no entry it stays at none.
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    #[allow(clippy::should_implement_trait, reason = "a cursor moves; it gives no items")]
+    pub fn next(&mut self) -> Result<bool> {
+        match self.state {
+            State::Nowhere => return Ok(false),
+            State::Forward => {}
+            State::Backward => {
+                let key = std::mem::take(&mut self.key);
+                self.held = None;
+                let moved = self.move_all(Goal::AtOrAfter(&key, SEQ_MAX));
+                self.key = key;
+                moved?;
+            }
+        }
+        self.settle_forward(true)
+    }
+
+    /// Moves to the entry before. True if there is one; from no entry it stays at none.
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    pub fn prev(&mut self) -> Result<bool> {
+        match self.state {
+            State::Nowhere => return Ok(false),
+            State::Backward => {}
+            State::Forward => {
+                // The newest version that can be is the first of a key's; what lies before it is of an earlier key.
+                let key = std::mem::take(&mut self.key);
+                let moved = self.move_all(Goal::AtOrBefore(&key, SEQ_MAX));
+                self.key = key;
+                moved?;
+            }
+        }
+        self.settle_backward()
+    }
+
+    /// Whether the cursor is on an entry.
+    #[must_use]
+    pub fn valid(&self) -> bool {
+        self.state != State::Nowhere
+    }
+
+    /// The entry's key; empty if the cursor is on none.
+    #[inline]
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        if self.valid() { &self.key } else { &[] }
+    }
+
+    /// The entry's value, where it lies in the cache or the memtable; empty if the cursor is on none.
+    #[inline]
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        match (self.state, self.heap.first()) {
+            (State::Forward, Some(first)) => self.sources[first].value(),
+            (State::Backward, _) => self.held.as_deref().unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// The entry's value, to keep. Not copied: it holds its block or memtable.
+    #[must_use]
+    pub fn value_owned(&self) -> Value {
+        match (self.state, self.heap.first()) {
+            (State::Forward, Some(first)) => self.sources[first].value_owned(),
+            _ => self.held.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Moves all sources, together, and orders them.
+    fn move_all(&mut self, goal: Goal<'_>) -> Result<()> {
+        self.state = State::Nowhere;
+        self.held = None;
+        for source in &mut self.sources {
+            source.aim(goal);
+        }
+        loop {
+            self.fetch.clear();
+            let mut is_done = true;
+            for source in &mut self.sources {
+                is_done &= !source.wants(&mut self.fetch);
+            }
+            if is_done {
+                break;
+            }
+            Lanes(&self.store).run(&mut self.fetch)?;
+            for source in &mut self.sources {
+                source.supply(&mut self.fetch)?;
+            }
+        }
+        self.fetch.clear();
+        let sources = &self.sources;
+        let valid = (0..sources.len()).filter(|&i| sources[i].is_valid());
+        if goal.is_forward() {
+            self.heap.rebuild(valid, |a, b| comes_before(sources, a, b));
+        } else {
+            self.heap.rebuild(valid, |a, b| comes_before(sources, b, a));
+        }
+        Ok(())
+    }
+
+    /// Goes forward to the first visible entry from where the sources are; with `skip`, of a later key than `self.key`.
+    fn settle_forward(&mut self, mut skip: bool) -> Result<bool> {
+        self.state = State::Nowhere;
+        while let Some(first) = self.heap.first() {
+            let source = &self.sources[first];
+            let is_shadowed = skip && source.key() == self.key;
+            if !is_shadowed && source.seq() <= self.seq {
+                self.key.clear();
+                self.key.extend_from_slice(source.key());
+                if source.kind() == Kind::Put {
+                    self.state = State::Forward;
+                    return Ok(true);
+                }
+                skip = true;
+            }
+            self.sources[first].next(&Lanes(&self.store))?;
+            let sources = &self.sources;
+            if sources[first].is_valid() {
+                self.heap.first_moved(|a, b| comes_before(sources, a, b));
+            } else {
+                self.heap.first_ended(|a, b| comes_before(sources, a, b));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Goes backward to the last visible entry from where the sources are.
+    fn settle_backward(&mut self) -> Result<bool> {
+        self.state = State::Nowhere;
+        while let Some(first) = self.heap.first() {
+            self.key.clear();
+            self.key.extend_from_slice(self.sources[first].key());
+            self.held = None;
+            // All versions of the key, oldest first; the last that is visible counts.
+            while let Some(first) = self.heap.first().filter(|&f| self.sources[f].key() == self.key) {
+                let source = &self.sources[first];
+                if source.seq() <= self.seq {
+                    self.held = (source.kind() == Kind::Put).then(|| source.value_owned());
+                }
+                self.sources[first].prev(&Lanes(&self.store))?;
+                let sources = &self.sources;
+                if sources[first].is_valid() {
+                    self.heap.first_moved(|a, b| comes_before(sources, b, a));
+                } else {
+                    self.heap.first_ended(|a, b| comes_before(sources, b, a));
+                }
+            }
+            if self.held.is_some() {
+                self.state = State::Backward;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The order of entries: key, then newest first.
+#[inline]
+fn comes_before(sources: &[Source], a: usize, b: usize) -> bool {
+    let (a, b) = (&sources[a], &sources[b]);
+    match a.key().cmp(b.key()) {
+        std::cmp::Ordering::Equal => a.seq() > b.seq(),
+        order => order.is_lt(),
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({:?}, {} sources)", self.state, self.sources.len())
+    }
+}

@@ -1,0 +1,113 @@
+//! Tables that a job is writing, and how their edits reach the manifest.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ringwood_ring::{Completion, Lane};
+use ringwood_sstable::{Table, TableOptions, TableWriter};
+
+use crate::manifest::{Edit, Manifest, TableMeta};
+use crate::store::Store;
+use crate::version::TableHandle;
+use crate::{Error, ErrorKind, Result, files};
+
+/// A table being written by a job.
+pub(crate) struct Output {
+    pub(crate) id: u64,
+    path: PathBuf,
+    pub(crate) writer: TableWriter,
+    is_sealed: bool,
+}
+
+impl Output {
+    /// Begins a table under a new number, of about `bytes`, with `buffers` output buffers.
+    pub(crate) fn create(store: &Store, buffers: usize, bytes: u64) -> Result<Self> {
+        let id = store.new_file_number();
+        let path = files::table(&store.dir, id);
+        let options = TableOptions { expected_bytes: bytes, ..store.table_options.clone() };
+        let writer = TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
+        Ok(Self { id, path, writer, is_sealed: false })
+    }
+
+    /// Adds no more entries: the rest of the file follows.
+    pub(crate) fn seal(&mut self) -> Result<()> {
+        if !self.is_sealed {
+            self.is_sealed = true;
+            self.writer.seal()?;
+        }
+        Ok(())
+    }
+
+    /// Pushes the writes that are ready, under `token`.
+    pub(crate) fn push(&mut self, lane: &mut dyn Lane, token: u64) -> Result<()> {
+        while lane.room() > 0 {
+            let Some(op) = self.writer.next_op() else { break };
+            if let Err(op) = lane.push(token, op) {
+                return Err(Error::new(ErrorKind::Io, format!("a lane with room refused a {}", op.verb())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes writes, takes back what has completed, and waits for one if the writer has no room. For a lane that carries
+    /// nothing but this output.
+    pub(crate) fn pump(&mut self, lane: &mut dyn Lane, wait: bool, done: &mut Vec<Completion>) -> Result<()> {
+        self.push(lane, self.id)?;
+        let must_wait = wait && (self.is_sealed || !self.writer.has_room());
+        if lane.in_flight() > 0 {
+            lane.reap(usize::from(must_wait), done)?;
+        }
+        for completion in done.drain(..) {
+            self.writer.complete(completion)?;
+        }
+        self.push(lane, self.id)
+    }
+
+    /// Ends the writing of a table whose writes and sync are all through.
+    pub(crate) fn finish(self) -> Result<Written> {
+        let summary = self.writer.finish()?;
+        let properties = summary.properties;
+        let meta = TableMeta {
+            id: self.id,
+            bytes: summary.file_bytes,
+            entries: properties.entries,
+            tombstones: properties.deletes,
+            seq_min: properties.seq_smallest,
+            seq_max: properties.seq_largest,
+            smallest: properties.smallest_key.into(),
+            largest: properties.largest_key.into(),
+        };
+        Ok(Written { path: self.path, meta })
+    }
+
+}
+
+/// A table whose file is whole and synced. Its name in the directory is not yet.
+pub(crate) struct Written {
+    path: PathBuf,
+    meta: TableMeta,
+}
+
+impl Written {
+    /// Opens it, on an idle lane.
+    pub(crate) fn open(self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
+        let table = Table::open(&store.disk, lane, &store.cache, &self.path, self.meta.id)?;
+        Ok(TableHandle::new(table, self.meta, &store.graveyard))
+    }
+
+    /// Removes a table that will not be used.
+    pub(crate) fn discard(self, store: &Store) {
+        // If it fails, the next open removes it: the manifest does not name it.
+        let _ = store.disk.remove(&self.path);
+    }
+}
+
+/// Appends to the manifest. A failed write leaves unknown what the device holds, so the store takes no more writes; a full disk
+/// leaves it as it was.
+pub(crate) fn append(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
+    manifest.append(edits, || store.new_file_number()).inspect_err(|error| {
+        if error.kind() != ErrorKind::Full {
+            store.poison(error);
+        }
+    })
+}

@@ -1,0 +1,74 @@
+//! A tree: one keyspace's memtables and tables.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use ringwood_wal::Lsn;
+
+use crate::memtable::Memtable;
+use crate::version::{Mem, Version, View};
+
+pub(crate) struct Tree {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    view: ArcSwap<View>,
+    dropped: AtomicBool,
+}
+
+impl Tree {
+    pub(crate) fn new(id: u32, name: String, mem: Arc<Memtable>, log_start: Lsn, version: Version) -> Arc<Self> {
+        let active = Arc::new(Mem { table: mem, log_start });
+        let view = View { active, frozen: Vec::new(), version: Arc::new(version) };
+        Arc::new(Self { id, name, view: ArcSwap::from_pointee(view), dropped: AtomicBool::new(false) })
+    }
+
+    /// The view now, for a short while: a lock-free load.
+    pub(crate) fn view(&self) -> arc_swap::Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// The view now, to keep.
+    pub(crate) fn view_owned(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Puts a new memtable in place of the active one, which is frozen. The caller holds the commit lock, so that no write is between
+    /// the two.
+    pub(crate) fn freeze(&self, next: &Arc<Memtable>, log_start: Lsn) {
+        self.view.rcu(|view| {
+            let mut frozen = Vec::with_capacity(view.frozen.len() + 1);
+            frozen.push(Arc::clone(&view.active));
+            frozen.extend(view.frozen.iter().cloned());
+            let active = Arc::new(Mem { table: Arc::clone(next), log_start });
+            View { active, frozen, version: Arc::clone(&view.version) }
+        });
+    }
+
+    /// Swaps in a version in which `flushed`, if any, is a table: readers see it in one place or the other.
+    pub(crate) fn install(&self, version: &Arc<Version>, flushed: Option<&Arc<Mem>>) {
+        self.view.rcu(|view| {
+            let mut next = View::clone(view);
+            next.version = Arc::clone(version);
+            if let Some(mem) = flushed {
+                next.frozen.retain(|m| !Arc::ptr_eq(m, mem));
+            }
+            next
+        });
+    }
+
+    pub(crate) fn set_dropped(&self) {
+        self.dropped.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tree({:?})", self.name)
+    }
+}

@@ -1,0 +1,148 @@
+//! The way into the cache: the blocks of one open table.
+
+use std::fmt;
+
+use ringwood_ring::ArenaFull;
+
+use super::block_ref::BlockRef;
+use super::fill::{Claimed, Fill, Waiter};
+use super::slots::{Slot, Slots};
+use super::table::Table;
+use super::{BlockCache, Claim, Hint};
+use crate::sync::Arc;
+
+/// Which blocks of one open table are in the cache: four bytes a block.
+///
+/// Any thread may use it. Dropping it (the table is closed or deleted) frees the frames of its blocks, those that are pinned
+/// when their last [`BlockRef`] goes.
+pub struct Residency {
+    slots: Arc<Slots>,
+    // Saves a hit the way over the cache.
+    table: Arc<Table>,
+    cache: std::sync::Arc<BlockCache>,
+}
+
+impl Residency {
+    pub(super) fn new(cache: std::sync::Arc<BlockCache>, table: Arc<Table>, slots: Arc<Slots>) -> Self {
+        Self { slots, table, cache }
+    }
+
+    /// Number of blocks of the table.
+    #[must_use]
+    pub fn blocks(&self) -> u32 {
+        self.slots.len()
+    }
+
+    /// Bytes of heap memory that this residency uses.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + size_of::<Slots>() + self.slots.len() as usize * 4
+    }
+
+    /// The block, if it is in the cache. One atomic addition; no lock, no allocation, no I/O.
+    ///
+    /// May rarely miss a block that is in the cache, if it is being moved about at this moment; [`claim`](Self::claim)
+    /// then finds it.
+    ///
+    /// # Panics
+    /// If the table has no such block: block numbers come from the table's index.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, block: u32, hint: Hint) -> Option<BlockRef> {
+        match self.slots.load(block) {
+            Slot::Frame(id) => self.pin(block, id, hint),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn pin(&self, block: u32, id: u32, hint: Hint) -> Option<BlockRef> {
+        let found = BlockRef::pin(
+            self.table.frame(id),
+            hint == Hint::Point,
+            || self.slots.confirm(block, id),
+            || self.table.count_wrap(),
+        );
+        if hint == Hint::Scan && found.is_some() {
+            self.table.count_scan_hit(id);
+        }
+        found
+    }
+
+    /// The block, or the duty to read it, or the news that someone else is reading it. `bytes` is the size of the block's
+    /// frame, in whole pages.
+    ///
+    /// **A caller finishes all its fills before it waits for another's**, else two callers may wait for each other. The same
+    /// caller may claim a block twice (two keys of a batch): it gets a fill and a waiter, and after the fill the waiter is ready.
+    ///
+    /// # Errors
+    /// [`ArenaFull`] if the block cannot be cached and the arena has no other buffer of that size.
+    ///
+    /// # Panics
+    /// If the table has no such block, or if `bytes` is 0.
+    pub fn claim(&self, block: u32, bytes: usize, hint: Hint) -> Result<Claim, ArenaFull> {
+        assert!(bytes > 0, "a block of no bytes");
+        if let Some(hit) = self.get(block, hint) {
+            return Ok(Claim::Hit(hit));
+        }
+        let mut policy = self.cache.policy();
+        match self.slots.load(block) {
+            Slot::Frame(id) => {
+                // Evicting needs the lock that we hold, and the number is stored after the unlocking.
+                let hit = self.pin(block, id, hint);
+                Ok(Claim::Hit(hit.expect(
+                    "a frame in a slot is unlocked, under the policy's lock",
+                )))
+            }
+            Slot::Loading => {
+                policy.counts.waits += 1;
+                drop(policy);
+                let (cache, slots) = (std::sync::Arc::clone(&self.cache), Arc::clone(&self.slots));
+                Ok(Claim::Wait(Waiter { cache, slots, block }))
+            }
+            Slot::Empty | Slot::Ghost(_) => {
+                policy.counts.misses += 1;
+                if let Some((lock, buf)) = policy.take(&self.table, &self.slots, block, bytes, hint) {
+                    drop(policy);
+                    let (cache, slots) = (std::sync::Arc::clone(&self.cache), Arc::clone(&self.slots));
+                    return Ok(Claim::Fill(Fill::new(
+                        Some(Claimed {
+                            cache,
+                            slots,
+                            block,
+                            lock,
+                        }),
+                        buf,
+                    )));
+                }
+                policy.counts.uncached += 1;
+                drop(policy);
+                let buf = self.cache.arena().alloc(bytes)?;
+                Ok(Claim::Fill(Fill::new(None, buf)))
+            }
+        }
+    }
+}
+
+impl Drop for Residency {
+    fn drop(&mut self) {
+        // No claim is under way any more, so no block enters but by a fill that is still out: its frame is evicted in its turn.
+        for block in 0..self.slots.len() {
+            if !matches!(self.slots.load(block), Slot::Frame(_)) {
+                continue;
+            }
+            // A lock for each block, so that readers of other tables get their turn.
+            let mut policy = self.cache.policy();
+            if let Slot::Frame(id) = self.slots.load(block) {
+                policy.disown(&self.table, id);
+                self.slots.store(block, Slot::Empty);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Residency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Residency({} blocks)", self.slots.len())
+    }
+}

@@ -1,0 +1,181 @@
+//! Building a filter from the hashes of a table's keys.
+//!
+//! Each key owes three places the xor of its fingerprint. A place that only one key still claims settles that key; the key is
+//! taken off its other places, which may leave those to one key as well, and so on (*peeling*). The keys' fingerprints are then
+//! assigned in reverse order. If peeling gets stuck, another seed is tried: at these sizes about one in some hundreds does.
+
+use super::fuse::Fuse;
+use super::{HEADER, KIND_FUSE8, PART, PART_KEYS, PARTS_MAX, shift};
+use crate::KeyHash;
+
+/// Seeds tried for a part. Each fails with a chance far below a half.
+const SEEDS_MAX: u64 = 64;
+
+/// Collects the hashes of a table's keys, each key once.
+#[derive(Debug)]
+pub(crate) struct FilterBuilder {
+    /// By the top eight bits, so that parts are runs of buckets.
+    buckets: Vec<Vec<u64>>,
+    keys: usize,
+}
+
+impl Default for FilterBuilder {
+    fn default() -> Self {
+        Self { buckets: vec![Vec::new(); PARTS_MAX], keys: 0 }
+    }
+}
+
+impl FilterBuilder {
+    pub(crate) fn add(&mut self, hash: KeyHash) {
+        self.buckets[(hash.0 >> 56) as usize].push(hash.0);
+        self.keys += 1;
+    }
+
+    /// Bytes of memory that the hashes hold.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.buckets.iter().map(|b| b.capacity() * size_of::<u64>()).sum()
+    }
+
+    /// Bytes that the filter will have, about.
+    pub(crate) fn estimate(&self) -> usize {
+        HEADER + PART * PARTS_MAX / 2 + self.keys * 5 / 4
+    }
+
+    /// Builds the filter and appends its bytes to `out`. Returns false, and leaves `out` alone, if it cannot be built (which
+    /// does not happen but by a hash that collides on purpose): the table then has no filter.
+    pub(crate) fn finish(mut self, out: &mut Vec<u8>) -> bool {
+        let parts = self.keys.div_ceil(PART_KEYS).next_power_of_two().clamp(1, PARTS_MAX);
+        let mut scratch = Scratch::default();
+        let mut fingerprints = Vec::with_capacity(self.keys * 5 / 4);
+        let mut fuses = Vec::with_capacity(parts);
+        let mut keys = Vec::new();
+        for buckets in self.buckets.chunks_mut(PARTS_MAX / parts) {
+            keys.clear();
+            for bucket in buckets {
+                keys.append(&mut std::mem::take(bucket));
+            }
+            debug_assert!(keys.iter().all(|&k| super::part_of(k, shift(parts)) == fuses.len()));
+            let Some(fuse) = scratch.build(&mut keys, &mut fingerprints) else {
+                return false;
+            };
+            fuses.push(fuse);
+        }
+        out.extend_from_slice(&KIND_FUSE8.to_le_bytes());
+        out.extend_from_slice(&(parts as u32).to_le_bytes());
+        out.extend_from_slice(&(self.keys as u64).to_le_bytes());
+        fuses.iter().for_each(|fuse| fuse.write(out));
+        out.extend_from_slice(&fingerprints);
+        true
+    }
+}
+
+/// What is known of one place while peeling.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// Xor of the mixed hashes of the keys that claim it.
+    hashes: u64,
+    /// How many claim it.
+    count: u32,
+    /// Xor of which of their three places it is.
+    which: u32,
+}
+
+/// Memory that is reused from part to part.
+#[derive(Debug, Default)]
+struct Scratch {
+    places: Vec<Place>,
+    /// Mixed hashes by the segment of their first place, so that counting stays near in memory.
+    sorted: Vec<u64>,
+    starts: Vec<u32>,
+    alone: Vec<u32>,
+    /// Peeled keys: mixed hash, and which of its places it settles.
+    order: Vec<(u64, u8)>,
+}
+
+impl Scratch {
+    /// Builds one part and appends its fingerprints.
+    fn build(&mut self, keys: &mut Vec<u64>, fingerprints: &mut Vec<u8>) -> Option<Fuse> {
+        let start = fingerprints.len();
+        for attempt in 0..SEEDS_MAX {
+            // Any fixed sequence of seeds will do; a table's bytes follow from its entries alone.
+            let seed = (attempt + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let fuse = Fuse::sized(keys.len(), seed, start as u64);
+            if self.peel(&fuse, keys) {
+                fingerprints.resize(start + fuse.len() as usize, 0);
+                self.assign(&fuse, &mut fingerprints[start..]);
+                return Some(fuse);
+            }
+            // Two keys of one hash can never be peeled; one of them is enough.
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        None
+    }
+
+    /// Finds an order in which every key has a place of its own. False if there is none.
+    fn peel(&mut self, fuse: &Fuse, keys: &[u64]) -> bool {
+        self.places.clear();
+        self.places.resize(fuse.len() as usize, Place::default());
+        self.sort_by_segment(fuse, keys);
+        for &mixed in &self.sorted {
+            for (which, at) in fuse.positions(mixed).into_iter().enumerate() {
+                let place = &mut self.places[at as usize];
+                place.hashes ^= mixed;
+                place.count += 1;
+                place.which ^= which as u32;
+            }
+        }
+        self.alone.clear();
+        self.alone.extend((0u32..).zip(&self.places).filter(|(_, p)| p.count == 1).map(|(i, _)| i));
+        self.order.clear();
+        while let Some(at) = self.alone.pop() {
+            let Place { hashes, count, which } = self.places[at as usize];
+            if count != 1 {
+                continue; // Settled from another of its places meanwhile.
+            }
+            self.order.push((hashes, which as u8));
+            for (other, at) in fuse.positions(hashes).into_iter().enumerate() {
+                let place = &mut self.places[at as usize];
+                place.hashes ^= hashes;
+                place.count -= 1;
+                place.which ^= other as u32;
+                if place.count == 1 {
+                    self.alone.push(at);
+                }
+            }
+        }
+        self.order.len() == keys.len()
+    }
+
+    /// Puts the mixed hashes in the order of their first segments, nearly: by counting.
+    fn sort_by_segment(&mut self, fuse: &Fuse, keys: &[u64]) {
+        let bits = fuse.segment_count.next_power_of_two().trailing_zeros().max(1);
+        let bucket = |mixed: u64| (mixed >> (u64::BITS - bits)) as usize;
+        self.starts.clear();
+        self.starts.resize((1 << bits) + 1, 0);
+        for &key in keys {
+            self.starts[bucket(fuse.mix(key)) + 1] += 1;
+        }
+        for i in 1..self.starts.len() {
+            self.starts[i] += self.starts[i - 1];
+        }
+        self.sorted.clear();
+        self.sorted.resize(keys.len(), 0);
+        for &key in keys {
+            let mixed = fuse.mix(key);
+            let at = &mut self.starts[bucket(mixed)];
+            self.sorted[*at as usize] = mixed;
+            *at += 1;
+        }
+    }
+
+    /// Sets the fingerprints, last peeled first.
+    fn assign(&self, fuse: &Fuse, fingerprints: &mut [u8]) {
+        for &(mixed, which) in self.order.iter().rev() {
+            let at = fuse.positions(mixed).map(|p| p as usize);
+            let which = which as usize;
+            let others = fingerprints[at[(which + 1) % 3]] ^ fingerprints[at[(which + 2) % 3]];
+            fingerprints[at[which]] = Fuse::fingerprint(mixed) ^ others;
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Reading the log and settling where it ends.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ringwood_ring::{Disk, Lane, page_ceil};
+
+use super::chain::{Chain, Run};
+use super::reader::RunReader;
+use super::scan::{Assembler, Evidence, Nonsense, Scanned, Sink, later_promise, scan};
+use super::{READ_BYTES, RecoveryReport, alloc, finish};
+use crate::pump::segments::{Link, Segment};
+use crate::record::Seed;
+use crate::staging::file::{Staged, StagingFile};
+use crate::{Lsn, Result, WalError};
+
+/// A log that was read and whose tail is durable.
+pub(crate) struct Recovered {
+    /// Segments that hold log, oldest first.
+    pub(crate) segments: Vec<Segment>,
+    /// Segments of the newest run behind the end of the log.
+    pub(crate) cut: Vec<Segment>,
+    /// Other segment files, to be removed.
+    pub(crate) unneeded: Vec<u64>,
+    /// How the next run continues.
+    pub(crate) link: Link,
+    pub(crate) staging: Option<StagingFile>,
+}
+
+/// Reads the log from `from` on into `sink` and makes all of it durable. Idempotent.
+pub(crate) fn recover(
+    disk: &Arc<dyn Disk>,
+    lane: &mut dyn Lane,
+    dir: &Path,
+    store_id: u64,
+    from: Lsn,
+    sink: Sink<'_>,
+    report: &mut RecoveryReport,
+) -> Result<Recovered> {
+    let mut chain = Chain::find(disk, lane, dir, store_id, from)?;
+    let staging = StagingFile::find(disk, lane, dir, store_id)?;
+    let mut assembler = Assembler::new(sink);
+    let mut segments: Vec<Segment> = Vec::new();
+    report.segments = chain.runs.iter().map(|r| r.segments.len() as u64).sum();
+    let newest = chain.runs.pop();
+    let limits: Vec<Lsn> = chain
+        .runs
+        .iter()
+        .skip(1)
+        .chain(&newest)
+        .map(|r| r.prev_end)
+        .collect();
+    for (run, limit) in chain.runs.into_iter().zip(limits) {
+        read_continued(disk, lane, &run, store_id, from, limit, &mut assembler)?;
+        segments.extend(run.segments);
+        if let Some(last) = segments.last_mut() {
+            last.data_end = limit;
+        }
+    }
+    let mut recovered = Recovered {
+        segments,
+        cut: Vec::new(),
+        unneeded: chain.unneeded,
+        link: Link {
+            prev_number: 0,
+            prev_end: 0,
+            start: page_ceil(from as usize) as Lsn,
+            number: chain.number_max + 1,
+        },
+        staging,
+    };
+    report.end = from;
+    if let Some(run) = newest {
+        let end = read_newest(
+            disk,
+            lane,
+            &run,
+            store_id,
+            from,
+            recovered.staging.as_ref(),
+            &mut assembler,
+            report,
+        )?;
+        // Positions that may have been called durable are not used again, even those of a batch that is cut off.
+        recovered.continue_at(run, end, end + report.cut_bytes);
+        report.end = end;
+    }
+    report.batches = assembler.batches;
+    report.payload_bytes = assembler.payload_bytes;
+    Ok(recovered)
+}
+
+impl Recovered {
+    /// Settles what the next run continues: the newest run up to `end`. It starts at `used` or later.
+    fn continue_at(&mut self, run: Run, end: Lsn, used: Lsn) {
+        (self.link.prev_number, self.link.prev_end) = (run.prev_number, run.prev_end);
+        for mut segment in run.segments {
+            if segment.start < end {
+                segment.data_end = segment.data_end.min(end);
+                (self.link.prev_number, self.link.prev_end) = (segment.number, end);
+                self.segments.push(segment);
+            } else {
+                self.cut.push(segment);
+            }
+        }
+        let start = used.max(self.link.start).max(self.link.prev_end);
+        self.link.start = page_ceil(start as usize) as Lsn;
+    }
+}
+
+/// A bad position, told with file and offset.
+fn damaged(run: &Run, lsn: Lsn, what: String) -> WalError {
+    match run.segments.iter().rfind(|s| s.start <= lsn) {
+        Some(segment) => WalError::corrupt(&segment.path, segment.offset(lsn.min(segment.end())), what),
+        None => WalError::corrupt(Path::new("(log)"), lsn, what),
+    }
+}
+
+fn nonsense(run: &Run, (lsn, nonsense): (Lsn, Nonsense)) -> WalError {
+    match nonsense {
+        Nonsense::Order(what) => damaged(run, lsn, format!("at log position {lsn}: {what}")),
+        Nonsense::Newer(tag) => match damaged(run, lsn, String::new()) {
+            WalError::Corrupt { path, offset, .. } => WalError::Newer {
+                path,
+                what: format!("the record at offset {offset} has the unknown tag {tag:#04x}"),
+            },
+            other => other,
+        },
+    }
+}
+
+/// Reads a run that another one continues at `limit`: all of it must be there.
+fn read_continued(
+    disk: &Arc<dyn Disk>,
+    lane: &mut dyn Lane,
+    run: &Run,
+    store_id: u64,
+    from: Lsn,
+    limit: Lsn,
+    assembler: &mut Assembler<'_>,
+) -> Result<()> {
+    let mut reader = RunReader::new(lane, &run.segments, alloc(disk, READ_BYTES)?);
+    let begin = from.max(run.start());
+    let seed = Seed::new(store_id, run.salt);
+    let scanned = scan(&mut reader, seed, begin, limit, assembler)?.map_err(|bad| nonsense(run, bad))?;
+    if scanned.end != limit {
+        let why = scanned.why.unwrap_or("the log was closed here");
+        let what = format!(
+            "at log position {}: {why}, but the next run says that the log goes on to {limit}",
+            scanned.end
+        );
+        return Err(damaged(run, scanned.end, what));
+    }
+    match assembler.open() {
+        None => Ok(()),
+        Some(start) => {
+            let what = format!("the batch at log position {start} has no end, but the next run follows it");
+            Err(damaged(run, start, what))
+        }
+    }
+}
+
+/// Reads the newest run, settles where it ends, and makes it durable up to there. Returns the end.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one call; a struct would only be taken apart again"
+)]
+fn read_newest(
+    disk: &Arc<dyn Disk>,
+    lane: &mut dyn Lane,
+    run: &Run,
+    store_id: u64,
+    from: Lsn,
+    staging: Option<&StagingFile>,
+    assembler: &mut Assembler<'_>,
+    report: &mut RecoveryReport,
+) -> Result<Lsn> {
+    let seed = Seed::new(store_id, run.salt);
+    let begin = from.max(run.start());
+    let batches_before = assembler.batches;
+    let mut reader = RunReader::new(&mut *lane, &run.segments, alloc(disk, READ_BYTES)?);
+    let run_end = reader.end();
+    if begin >= run_end {
+        // All of it lies before what is asked for.
+        return Ok(from);
+    }
+    let mut scanned =
+        scan(&mut reader, seed, begin, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
+    let staged_from = scanned.end;
+    let mut staged: Option<Staged> = None;
+    if !scanned.closed {
+        drop(reader);
+        if let Some(staging) = staging {
+            let mut ring = staging.read(disk, lane, staged_from, run_end)?;
+            let more =
+                scan(&mut ring, seed, staged_from, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
+            scanned = Scanned {
+                promise: scanned.promise.max(more.promise),
+                why: more.why.or(scanned.why),
+                ..more
+            };
+            staged = Some(ring);
+        }
+        if !scanned.closed {
+            let mut reader = RunReader::new(&mut *lane, &run.segments, alloc(disk, READ_BYTES)?);
+            let in_segments = later_promise(&mut reader, seed, scanned.end)?;
+            let in_staging = match &mut staged {
+                Some(ring) => later_promise(ring, seed, scanned.end)?,
+                None => None,
+            };
+            let in_header = (run.promise > scanned.end).then_some(Evidence {
+                at: run_end,
+                promise: run.promise,
+            });
+            if let Some(evidence) = in_segments.or(in_staging).or(in_header) {
+                return Err(broken_promise(run, &scanned, evidence));
+            }
+        }
+    }
+    report.closed = scanned.closed;
+    report.end_reason = scanned.why;
+    report.staged_bytes = scanned.end - staged_from;
+    let holding = run.segments.iter().rfind(|s| s.start <= scanned.end);
+    report.end_at = holding.map(|s| (s.path.clone(), s.offset(scanned.end)));
+    let promised = scanned.promise.max(run.promise).max(begin);
+    report.rewritten_bytes = finish::rewrite(
+        disk,
+        lane,
+        &run.segments,
+        promised,
+        staged_from,
+        staged.as_ref(),
+        scanned.end,
+    )?;
+    let end = assembler.open().unwrap_or(scanned.end);
+    report.cut_bytes = scanned.end - end;
+    // A run that holds nothing but the mark of its close is as good as none: else each opening would leave a segment.
+    let is_mark_only = scanned.closed && assembler.batches == batches_before && begin == run.start();
+    Ok(if is_mark_only { begin } else { end })
+}
+
+fn broken_promise(run: &Run, scanned: &Scanned, evidence: Evidence) -> WalError {
+    let what = format!(
+        "at log position {}: {}, but position {} promises that everything before {} was durable",
+        scanned.end,
+        scanned.why.unwrap_or("the log ends here"),
+        evidence.at,
+        evidence.promise
+    );
+    damaged(run, scanned.end, what)
+}

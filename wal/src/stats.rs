@@ -1,0 +1,46 @@
+//! What the log counts.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Live counts; only the pump adds to them.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) groups: AtomicU64,
+    pub(crate) group_bytes: AtomicU64,
+    pub(crate) syncs: AtomicU64,
+    pub(crate) segments_created: AtomicU64,
+    pub(crate) segments_recycled: AtomicU64,
+    pub(crate) segments_removed: AtomicU64,
+    pub(crate) spare_bytes: AtomicU64,
+}
+
+/// Adds to a live count.
+pub(crate) fn count(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Relaxed);
+}
+
+/// Counts of one log since it was opened, and what it takes on disk now.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WalStats {
+    /// Batches appended.
+    pub records: u64,
+    /// Commit groups written.
+    pub groups: u64,
+    /// Bytes of log in them: less than the bytes written, which are whole pages.
+    pub group_bytes: u64,
+    /// Syncs of segments for commit groups, durable writes included.
+    pub syncs: u64,
+    /// Segments that were created and pre-written.
+    pub segments_created: u64,
+    /// Segments that were released and kept as the next spare.
+    pub segments_recycled: u64,
+    /// Segments that were released and removed.
+    pub segments_removed: u64,
+    /// Segments that hold log now, or are ready to.
+    pub segments: u64,
+    /// Bytes that segments, the spare and the staging file take on disk now.
+    pub disk_bytes: u64,
+    /// Log between the oldest segment's start and the last append: what a recovery may have to read.
+    pub live_bytes: u64,
+}
