@@ -13,22 +13,22 @@ use crate::size::parse_size;
 
 const ABOUT: &str = "Ringwood: an ordered key-value store in a directory, every byte of it through io_uring";
 
-const AFTER_HELP: &str = r"Keys and values are bytes. They are typed and shown by one rule: printable UTF-8 is itself, and
-  \\ \n \t \r  are backslash, newline, tab and carriage return;  \xNN  is the byte with hex digits NN.
+const AFTER_HELP: &str = r"Keys and values are bytes, typed and shown by one rule: printable UTF-8 is itself;
+\\ \n \t \r are backslash, newline, tab and carriage return; \xNN is the byte NN (hex).
 
-Exit codes: 0 done, 1 key not found, 2 wrong command line, 3 the store or the system failed the command,
-130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 key not found, 2 wrong command line, 3 the store or the system
+failed the command, 130 stopped by Ctrl-C.
 
 Examples:
-  ringwood put data greeting 'hello, world'     make a store in ./data and put a key
+  ringwood put data greeting 'hello, world'     make a store in ./data, put a key
   ringwood get data greeting                    hello, world
   ringwood scan data --prefix gre               greeting	hello, world
-  ringwood doctor                               what this machine gives Ringwood, and what to do about it
-  ringwood bench                                watch it run on this disk, a minute at most";
+  ringwood doctor                               what this machine gives Ringwood
+  ringwood bench                                watch it run on this disk for a minute";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "ringwood", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "ringwood", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// What to do.
@@ -48,8 +48,8 @@ pub(crate) struct Global {
     /// Memory for cache, memtables and buffers together, as in 512MiB [default: from the machine]
     #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) memory: Option<u64>,
-    /// How to reach the disk; `auto` takes io_uring, and plain system calls where it is forbidden
-    #[arg(long, global = true, value_enum, default_value_t = Io::Auto, value_name = "WAY")]
+    /// How to reach the disk: uring, syscalls, or auto (io_uring, or system calls with a warning)
+    #[arg(long, global = true, value_enum, default_value_t = Io::Auto, value_name = "WAY", hide_possible_values = true)]
     pub(crate) io: Io,
     /// Print JSON: one object, or one a line
     #[arg(long, global = true)]
@@ -119,8 +119,8 @@ pub(crate) struct PutArgs {
     /// The value, by the rule for bytes, or - for standard input
     #[arg(value_name = "VALUE", value_parser = input(), allow_negative_numbers = true)]
     pub(crate) value: Input,
-    /// When to come back
-    #[arg(long, value_enum, default_value_t = Durable::Synced, value_name = "LEVEL")]
+    /// When to come back: synced (on the device), buffered (survives kill -9) or none (in memory)
+    #[arg(long, value_enum, default_value_t = Durable::Synced, value_name = "LEVEL", hide_possible_values = true)]
     pub(crate) durability: Durable,
 }
 
@@ -156,12 +156,12 @@ pub(crate) struct DeleteArgs {
     /// The key, by the rule for bytes
     #[arg(value_name = "KEY", value_parser = bytes(), allow_negative_numbers = true)]
     pub(crate) key: Bytes,
-    /// When to come back
-    #[arg(long, value_enum, default_value_t = Durable::Synced, value_name = "LEVEL")]
+    /// When to come back: synced (on the device), buffered (survives kill -9) or none (in memory)
+    #[arg(long, value_enum, default_value_t = Durable::Synced, value_name = "LEVEL", hide_possible_values = true)]
     pub(crate) durability: Durable,
 }
 
-const SCAN_HELP: &str = r#"Each line is a key, a tab and a value, by the rule for bytes (so that a tab is always the separator).
+const SCAN_HELP: &str = r#"Each line is a key, a tab and a value, by the rule for bytes: a tab is always the separator.
 
 Examples:
   ringwood scan data --prefix user: --limit 10
@@ -199,11 +199,12 @@ pub(crate) struct ScanArgs {
     pub(crate) count: bool,
 }
 
-const DOCTOR_HELP: &str = r#"Exit codes: 0 if Ringwood can run there (with io_uring, or with plain system calls: it says which), 3 if not.
+const DOCTOR_HELP: &str = r#"Exit codes: 0 if Ringwood can run there, with io_uring or with plain system calls (it says
+which); 3 if it cannot.
 
 Examples:
   ringwood doctor /var/lib/app
-  ringwood doctor --json | jq '.rows[] | select(.level != "ok")'"#;
+  ringwood doctor --json | jq '.findings[] | select(.level != "ok")'"#;
 
 /// `doctor`
 #[derive(Debug, Args)]

@@ -47,12 +47,11 @@ struct State {
     parts: VecDeque<PartJob>,
     /// Trees that are to be compacted whole: (tree, ticket).
     manual: VecDeque<(u32, u64)>,
-    /// Tickets of manual compactions that are under way or wait.
-    tickets: Vec<u64>,
     next_ticket: u64,
+    /// How the whole compactions that are over went, until who asked has seen it.
+    outcomes: BTreeMap<u64, Result<()>>,
     /// Why the last flush failed, until one succeeds.
     flush_error: Option<Error>,
-    compaction_error: Option<Error>,
     retry_at: u64,
 }
 
@@ -95,22 +94,16 @@ impl Background {
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         state.manual.push_back((tree, ticket));
-        state.tickets.push(ticket);
         drop(state);
         self.notify_work();
         ticket
     }
 
-    /// Whether the compaction asked for is over: done, or failed with the error.
-    pub(crate) fn compaction_is_over(&self, ticket: u64) -> Option<Result<()>> {
-        let state = self.lock();
-        if !state.tickets.contains(&ticket) {
-            return Some(Ok(()));
-        }
-        if state.closing {
-            return Some(Err(Error::closed()));
-        }
-        state.compaction_error.clone().map(Err)
+    /// How the compaction asked for went, once it is over.
+    pub(crate) fn take_outcome(&self, ticket: u64) -> Option<Result<()>> {
+        let mut state = self.lock();
+        let is_closing = state.closing;
+        state.outcomes.remove(&ticket).or_else(|| is_closing.then(|| Err(Error::closed())))
     }
 
     /// A memtable was flushed, or could not be.
@@ -139,17 +132,11 @@ impl Background {
                 state.running.remove(&compaction.tree.id);
             }
         }
-        state.compaction_error = result.as_ref().err().cloned();
-        if result.is_ok() {
-            if let Some(ticket) = compaction.ticket {
-                state.tickets.retain(|t| *t != ticket);
-            }
-        } else {
+        if result.is_err() {
             state.retry_at = store.disk.now() + RETRY_NS;
-            if let Some(ticket) = compaction.ticket {
-                // The caller has the error; asking again is theirs.
-                state.tickets.retain(|t| *t != ticket);
-            }
+        }
+        if let Some(ticket) = compaction.ticket {
+            state.outcomes.insert(ticket, result.clone());
         }
     }
 
@@ -163,13 +150,16 @@ impl Background {
             return None;
         }
         let trees = store.trees.load_full();
-        state.manual.retain(|(tree, _)| trees.contains_key(tree));
+        // Of a tree that was dropped meanwhile nothing is left to do.
+        let (alive, gone): (VecDeque<_>, VecDeque<_>) = state.manual.drain(..).partition(|(tree, _)| trees.contains_key(tree));
+        state.manual = alive;
+        state.outcomes.extend(gone.into_iter().map(|(_, ticket)| (ticket, Ok(()))));
         let manual = state.manual.iter().position(|(tree, _)| !state.running.contains_key(tree));
         if let Some((tree, ticket)) = manual.and_then(|at| state.manual.remove(at)) {
             let tree = &trees[&tree];
             let version = Arc::clone(&tree.view().version);
             let Some(pick) = compaction::pick_all(&version) else {
-                state.tickets.retain(|t| *t != ticket);
+                state.outcomes.insert(ticket, Ok(()));
                 drop(state);
                 self.progress.notify();
                 return None;
@@ -278,7 +268,7 @@ impl Worker {
     /// Makes one step. With `wait`, waits for I/O if nothing else can be done.
     pub(crate) fn step(&mut self, store: &Arc<Store>, wait: bool) -> Step {
         let Some(job) = &mut self.job else {
-            self.bury(store);
+            store.remove_obsolete();
             self.job = match self.role {
                 Role::Flush => store.background.next_flush(store).map(Job::Flush),
                 Role::Compact => store.background.next_part(store).map(Job::Part),
@@ -324,18 +314,5 @@ impl Worker {
         store.update_debt();
         store.background.notify_work();
         store.background.progress.notify();
-    }
-
-    /// Removes files that nobody refers to any more.
-    fn bury(&self, store: &Store) {
-        if store.graveyard.is_empty() {
-            return;
-        }
-        for path in store.graveyard.take() {
-            // If it fails, the next open removes it.
-            if let Err(error) = store.disk.remove(&path) {
-                log::warn!("{error}");
-            }
-        }
     }
 }

@@ -77,6 +77,7 @@ impl Shared {
         tasks.stop_workers(store);
         let closed = store.log.close();
         tasks.join_log();
+        store.remove_obsolete();
         store.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         flushed?;
         closed.map_err(Error::from)
@@ -296,6 +297,8 @@ impl Db {
             return Err(Error::invalid("the default keyspace cannot be dropped"));
         }
         output::append(store, &mut manifest, &[Edit::KeyspaceDrop { keyspace: tree.id }])?;
+        // Under the commit lock, so that no writer freezes a memtable of it that nobody would flush.
+        let commit = store.lock_commit();
         tree.set_dropped();
         store.trees.rcu(|trees| {
             let mut next = trees.as_ref().clone();
@@ -303,9 +306,11 @@ impl Db {
             next
         });
         let view = tree.view_owned();
+        drop(commit);
         view.version.tables().for_each(|t| t.set_obsolete());
         let frozen: u64 = view.frozen.iter().map(|m| m.table.bytes() as u64).sum();
         store.frozen_bytes.fetch_sub(frozen, Ordering::AcqRel);
+        store.background.progress.notify();
         Ok(())
     }
 

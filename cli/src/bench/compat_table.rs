@@ -115,7 +115,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         verdict: Verdict::Drop,
         why: "a detail of zstd or of sampling that Ringwood sets by itself",
-        flags: "sample_for_compression compression_max_dict_bytes compression_zstd_max_train_bytes \
+        flags: "compression_level sample_for_compression compression_max_dict_bytes compression_zstd_max_train_bytes \
             compression_max_dict_buffer_bytes compression_use_zstd_dict_trainer",
     },
     Group {

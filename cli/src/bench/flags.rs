@@ -9,25 +9,27 @@ use clap::{Args, ValueEnum};
 
 use crate::size::parse_size;
 
-const AFTER_HELP: &str = r"Names and meanings are those of RocksDB's db_bench. --flag=value and --flag value, underscores and dashes are the same;
-of db_bench's other flags, those that tune RocksDB are taken with a note, those that would change the measurement are refused
-(docs/cli.md lists both). `ringwood bench --benchmarks=help` lists the benchmarks.
+const AFTER_HELP: &str = r"Names and meanings are those of RocksDB's db_bench. --flag=value and --flag value, dashes and
+underscores are the same. Of db_bench's other flags, those that tune RocksDB are taken with a
+note, those that would change the measurement are refused; docs/cli.md lists both.
+--benchmarks=help lists the benchmarks.
 
-Without any option it is a demonstration: a fresh store on this directory's disk, a minute at most, nothing left behind.
-Without --db the store is a temporary one in this directory. With --db and without --use_existing_db, a store that an earlier
-bench left there is destroyed first; anything else there is left alone, and the run refused.
+Without any flag it is a demonstration: a fresh store on this directory's disk, a minute at
+most, nothing left behind. Without --db the store is a temporary one in this directory. With
+--db and without --use_existing_db, a store that an earlier bench left there is destroyed
+first; anything else there is left alone, and the run refused.
 
 Examples:
   ringwood bench
   ringwood bench --benchmarks=fillseq,readrandom,stats --num=1000000 --threads=4
-  ringwood bench --benchmarks=fillrandom,readrandom --db=/mnt/nvme/bench --num=50000000 --cache_size=1GiB --histogram
-  ringwood bench --benchmarks=multireadrandom[X3] --db=/mnt/nvme/bench --use_existing_db --batch_size=64 --json";
+  ringwood bench --benchmarks=fillrandom,readrandom --db=/mnt/b --cache_size=1GiB --histogram
+  ringwood bench --benchmarks=multireadrandom[X3] --db=/mnt/b --use_existing_db --batch_size=64";
 
 /// `bench`
 #[derive(Debug, Clone, Args)]
-#[command(after_help = AFTER_HELP, next_help_heading = "Workload")]
+#[command(after_help = AFTER_HELP, next_help_heading = "Workload", args_override_self = true)]
 pub(crate) struct BenchArgs {
-    /// Benchmarks to run, in this order, separated by commas; name[X3] runs one three times, name[W1-X3] warms up once before
+    /// Benchmarks to run, separated by commas; name[X3] runs thrice, name[W1-X3] warms up before
     #[arg(long, value_name = "LIST")]
     pub(crate) benchmarks: Option<String>,
     /// Keys to write and to draw from
@@ -115,14 +117,12 @@ pub(crate) struct BenchArgs {
     /// none, lz4 or zstd
     #[arg(long = "compression_type", value_name = "TYPE", default_value = "none", help_heading = "Store")]
     pub(crate) compression_type: String,
-    /// Level of zstd
-    #[arg(long = "compression_level", value_name = "N", allow_hyphen_values = true, help_heading = "Store")]
-    pub(crate) compression_level: Option<i32>,
     /// Filter bits a key: the store chooses its own; said in the notes
     #[arg(long = "bloom_bits", value_name = "N", default_value_t = -1, hide_default_value = true, help_heading = "Store")]
     pub(crate) bloom_bits: i64,
-    /// How the log is made durable (Ringwood's own flag)
-    #[arg(long = "sync_mode", value_enum, default_value_t = SyncKind::Chain, value_name = "MODE", help_heading = "Store")]
+    /// How the log is synced: chain (write, then fsync) or dsync (one write); Ringwood's own flag
+    #[arg(long = "sync_mode", value_enum, default_value_t = SyncKind::Chain, value_name = "MODE")]
+    #[arg(hide_possible_values = true, help_heading = "Store")]
     pub(crate) sync_mode: SyncKind,
     /// Threads that compact (Ringwood's own flag) [default: from the machine]
     #[arg(long = "compaction_threads", value_name = "N", help_heading = "Store")]

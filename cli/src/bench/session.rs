@@ -221,7 +221,7 @@ fn compression(args: &BenchArgs) -> Result<Compression> {
     match args.compression_type.to_ascii_lowercase().as_str() {
         "none" | "no" => Ok(Compression::None),
         "lz4" => Ok(Compression::Lz4),
-        "zstd" if cfg!(feature = "zstd") => Ok(Compression::Zstd(args.compression_level.unwrap_or(3))),
+        "zstd" if cfg!(feature = "zstd") => Ok(Compression::Zstd),
         "zstd" => Err(Failure::usage("this ringwood was built without zstd; build it with --features zstd")),
         other => Err(Failure::usage(format!(
             "--compression_type={other}: Ringwood has no such compression; it has none, lz4 and zstd"

@@ -13,7 +13,7 @@ pub(super) fn random(run: &Run<'_>, worker: &mut Worker<'_>) -> Result<()> {
     let set = run.set;
     let mut limit = run.limit(set.reads, true);
     let mut key = run.key();
-    let (mut found, mut asked) = (0, 0);
+    let (mut found, mut asked) = (0, 0u64);
     let mut draw = Draw::new(run, set.batch);
     while run.args.num > 0 && !limit.done(1) {
         write_key(draw.one(&mut worker.random), &mut key);

@@ -56,7 +56,7 @@
 
 mod arena;
 mod chunk;
-mod heads;
+pub(crate) mod heads;
 mod memory;
 mod node;
 mod parent;
