@@ -47,13 +47,18 @@ struct State {
     parts: VecDeque<PartJob>,
     /// Trees that are to be compacted whole: (tree, ticket).
     manual: VecDeque<(u32, u64)>,
-    /// Tickets of manual compactions that are under way or wait.
-    tickets: Vec<u64>,
+    /// Manual compactions, by ticket: how each went, once it is over, until whoever asked for it takes that.
+    tickets: BTreeMap<u64, Option<Result<()>>>,
     next_ticket: u64,
     /// Why the last flush failed, until one succeeds.
     flush_error: Option<Error>,
-    compaction_error: Option<Error>,
     retry_at: u64,
+}
+
+impl State {
+    fn settle(&mut self, ticket: u64, result: Result<()>) {
+        self.tickets.insert(ticket, Some(result));
+    }
 }
 
 impl Background {
@@ -95,22 +100,20 @@ impl Background {
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         state.manual.push_back((tree, ticket));
-        state.tickets.push(ticket);
+        state.tickets.insert(ticket, None);
         drop(state);
         self.notify_work();
         ticket
     }
 
-    /// Whether the compaction asked for is over: done, or failed with the error.
+    /// How the compaction asked for went, once it is over. Told once.
     pub(crate) fn compaction_is_over(&self, ticket: u64) -> Option<Result<()>> {
-        let state = self.lock();
-        if !state.tickets.contains(&ticket) {
-            return Some(Ok(()));
+        let mut state = self.lock();
+        let is_over = state.closing || state.tickets.get(&ticket).is_none_or(Option::is_some);
+        if !is_over {
+            return None;
         }
-        if state.closing {
-            return Some(Err(Error::closed()));
-        }
-        state.compaction_error.clone().map(Err)
+        Some(state.tickets.remove(&ticket).flatten().unwrap_or_else(|| Err(Error::closed())))
     }
 
     /// A memtable was flushed, or could not be.
@@ -139,17 +142,11 @@ impl Background {
                 state.running.remove(&compaction.tree.id);
             }
         }
-        state.compaction_error = result.as_ref().err().cloned();
-        if result.is_ok() {
-            if let Some(ticket) = compaction.ticket {
-                state.tickets.retain(|t| *t != ticket);
-            }
-        } else {
-            state.retry_at = store.disk.now() + RETRY_NS;
-            if let Some(ticket) = compaction.ticket {
-                // The caller has the error; asking again is theirs.
-                state.tickets.retain(|t| *t != ticket);
-            }
+        match compaction.ticket {
+            // Whoever asked is told; asking again is theirs.
+            Some(ticket) => state.settle(ticket, result.clone()),
+            None if result.is_err() && !compaction.tree.is_dropped() => state.retry_at = store.disk.now() + RETRY_NS,
+            None => {}
         }
     }
 
@@ -159,22 +156,26 @@ impl Background {
         if let Some(part) = state.parts.pop_front() {
             return Some(part);
         }
-        if state.closing || store.is_poisoned() || store.disk.now() < state.retry_at {
+        if state.closing || store.is_poisoned() {
             return None;
         }
         let trees = store.trees.load_full();
-        state.manual.retain(|(tree, _)| trees.contains_key(tree));
         let manual = state.manual.iter().position(|(tree, _)| !state.running.contains_key(tree));
-        if let Some((tree, ticket)) = manual.and_then(|at| state.manual.remove(at)) {
-            let tree = &trees[&tree];
-            let version = Arc::clone(&tree.view().version);
-            let Some(pick) = compaction::pick_all(&version) else {
-                state.tickets.retain(|t| *t != ticket);
+        if let Some((id, ticket)) = manual.and_then(|at| state.manual.remove(at)) {
+            let tree = trees.get(&id);
+            let version = tree.map(|tree| Arc::clone(&tree.view().version));
+            let pick = version.as_ref().and_then(|version| compaction::pick_all(version));
+            let (Some(tree), Some(version), Some(pick)) = (tree, version, pick) else {
+                // All is in the last level already, or the tree was dropped meanwhile.
+                state.settle(ticket, if tree.is_some() { Ok(()) } else { Err(Error::dropped()) });
                 drop(state);
                 self.progress.notify();
                 return None;
             };
             return Some(Self::start(&mut state, store, compaction::Compaction::new(store, tree, version, pick, Some(ticket))));
+        }
+        if store.disk.now() < state.retry_at {
+            return None;
         }
         for tree in trees.values() {
             // A whole compaction waits for those that run; no further ones are started in front of it.
@@ -278,7 +279,7 @@ impl Worker {
     /// Makes one step. With `wait`, waits for I/O if nothing else can be done.
     pub(crate) fn step(&mut self, store: &Arc<Store>, wait: bool) -> Step {
         let Some(job) = &mut self.job else {
-            self.bury(store);
+            store.remove_obsolete();
             self.job = match self.role {
                 Role::Flush => store.background.next_flush(store).map(Job::Flush),
                 Role::Compact => store.background.next_part(store).map(Job::Part),
@@ -324,18 +325,5 @@ impl Worker {
         store.update_debt();
         store.background.notify_work();
         store.background.progress.notify();
-    }
-
-    /// Removes files that nobody refers to any more.
-    fn bury(&self, store: &Store) {
-        if store.graveyard.is_empty() {
-            return;
-        }
-        for path in store.graveyard.take() {
-            // If it fails, the next open removes it.
-            if let Err(error) = store.disk.remove(&path) {
-                log::warn!("{error}");
-            }
-        }
     }
 }

@@ -129,6 +129,7 @@ impl Cursor {
     ///
     /// # Errors
     /// As [`seek`](Self::seek).
+    #[allow(clippy::should_implement_trait, reason = "a cursor moves; it gives no items")]
     pub fn next(&mut self) -> Result<bool> {
         match self.state {
             State::Nowhere => return Ok(false),

@@ -77,6 +77,7 @@ impl Shared {
         tasks.stop_workers(store);
         let closed = store.log.close();
         tasks.join_log();
+        store.remove_obsolete();
         store.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         flushed?;
         closed.map_err(Error::from)
@@ -296,16 +297,26 @@ impl Db {
             return Err(Error::invalid("the default keyspace cannot be dropped"));
         }
         output::append(store, &mut manifest, &[Edit::KeyspaceDrop { keyspace: tree.id }])?;
+        // Under the manifest's lock: no flush or compaction is about to name the keyspace.
         tree.set_dropped();
-        store.trees.rcu(|trees| {
-            let mut next = trees.as_ref().clone();
-            next.remove(&tree.id);
-            next
-        });
-        let view = tree.view_owned();
+        drop(manifest);
+        let view = {
+            // Under the commit lock: no memtable of it is frozen between the count and its end.
+            let _commit = store.lock_commit();
+            store.trees.rcu(|trees| {
+                let mut next = trees.as_ref().clone();
+                next.remove(&tree.id);
+                next
+            });
+            let view = tree.view_owned();
+            let frozen: u64 = view.frozen.iter().map(|m| m.table.bytes() as u64).sum();
+            store.frozen_bytes.fetch_sub(frozen, Ordering::AcqRel);
+            view
+        };
         view.version.tables().for_each(|t| t.set_obsolete());
-        let frozen: u64 = view.frozen.iter().map(|m| m.table.bytes() as u64).sum();
-        store.frozen_bytes.fetch_sub(frozen, Ordering::AcqRel);
+        store.update_debt();
+        // Writers may have waited for the flush of what is gone now.
+        store.background.progress.notify();
         Ok(())
     }
 

@@ -35,6 +35,8 @@ impl FlushJob {
         let mut cursor = MemtableCursor::new(Arc::clone(&mem.table));
         cursor.seek_to_first();
         let retention = Retention::new(store.snapshots.list());
+        // Needed when the table is installed; on its way meanwhile.
+        store.log.want_durable(mem.log_end());
         Self { tree: Arc::clone(tree), mem, cursor, retention, output: None, done: Vec::new() }
     }
 
@@ -62,8 +64,11 @@ impl FlushJob {
         if output.writer.is_done() { self.install(store, lane) } else { Ok(JobState::Running) }
     }
 
-    /// Makes the table part of the tree: directory, manifest, then readers.
+    /// Makes the table part of the tree: log, directory, manifest, then readers.
     fn install(&mut self, store: &Arc<Store>, lane: &mut dyn Lane) -> Result<JobState> {
+        // A table may be durable only after the log is up to its end: else a power cut could take an earlier write of another keyspace, or
+        // the other half of a batch, and leave what is in the table.
+        store.log.wait_durable(self.mem.log_end())?;
         let keyspace = self.tree.id;
         let flushed_seq = self.mem.table.seq_range().1;
         let mut edits = vec![Edit::Flushed { keyspace, seq: flushed_seq }, Edit::LastSeq { seq: flushed_seq }];

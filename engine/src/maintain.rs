@@ -12,7 +12,7 @@ impl Store {
     /// Freezes all memtables and waits until they are tables.
     pub(crate) fn flush(&self) -> Result<()> {
         self.check_writable()?;
-        let frozen = self.freeze_all();
+        let (frozen, had_unlogged) = self.freeze_all();
         self.background.notify_work();
         let is_left = |(tree, mem): &(Arc<Tree>, Arc<Mem>)| {
             !tree.is_dropped() && tree.view().frozen.iter().any(|m| Arc::ptr_eq(m, mem))
@@ -24,12 +24,27 @@ impl Store {
         if !frozen.iter().any(is_left) {
             return Ok(());
         }
+        // What is in no log must not be forgotten when the store closes.
+        self.lock_commit().has_unlogged |= had_unlogged;
         self.check_writable()?;
         Err(stuck().unwrap_or_else(Error::closed))
     }
 
-    /// All frozen memtables after freezing those that hold anything.
-    fn freeze_all(&self) -> Vec<(Arc<Tree>, Arc<Mem>)> {
+    /// Removes files that nobody refers to any more.
+    pub(crate) fn remove_obsolete(&self) {
+        if self.graveyard.is_empty() {
+            return;
+        }
+        for path in self.graveyard.take() {
+            // If it fails, the next open removes it.
+            if let Err(error) = self.disk.remove(&path) {
+                log::warn!("{error}");
+            }
+        }
+    }
+
+    /// All frozen memtables after freezing those that hold anything, and whether any of it is in no log.
+    fn freeze_all(&self) -> (Vec<(Arc<Tree>, Arc<Mem>)>, bool) {
         let mut commit = self.lock_commit();
         let trees = self.trees.load_full();
         for tree in trees.values() {
@@ -37,18 +52,21 @@ impl Store {
                 self.freeze(&commit, tree);
             }
         }
-        commit.has_unlogged = false;
+        let had_unlogged = std::mem::take(&mut commit.has_unlogged);
         let frozen_of = |tree: &Arc<Tree>| tree.view().frozen.iter().map(|m| (Arc::clone(tree), Arc::clone(m))).collect::<Vec<_>>();
-        trees.values().flat_map(frozen_of).collect()
+        (trees.values().flat_map(frozen_of).collect(), had_unlogged)
     }
 
     /// Merges all tables of `tree` into its last level, and waits for it.
     pub(crate) fn compact(&self, tree: &Arc<Tree>) -> Result<()> {
         self.check_writable()?;
+        if tree.is_dropped() {
+            return Err(Error::dropped());
+        }
         let ticket = self.background.request_compaction(tree.id);
         let mut outcome = None;
         self.background.progress.wait_until(|| {
-            outcome = self.background.compaction_is_over(ticket);
+            outcome = outcome.take().or_else(|| self.background.compaction_is_over(ticket));
             outcome.is_some() || self.is_poisoned() || self.closed.load(Ordering::Relaxed)
         });
         outcome.unwrap_or_else(|| self.check_writable())

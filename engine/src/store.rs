@@ -2,9 +2,9 @@
 //!
 //! # Locks, in the order they may be taken
 //!
-//! 1. `commit`: sequence numbers, log order and memtable order are one order. Held for the length of a memory copy and a memtable
+//! 1. `manifest`: one version edit at a time. Held over its I/O.
+//! 2. `commit`: sequence numbers, log order and memtable order are one order. Held for the length of a memory copy and a memtable
 //!    insert; never while waiting, except for room in the log's staging ring.
-//! 2. `manifest`: one version edit at a time. Held over its I/O. Never taken with `commit` held.
 //! 3. `background.state`: who does what. Held for a decision.
 //!
 //! Readers take none of them: a [`View`](crate::version::View) is one pointer load.

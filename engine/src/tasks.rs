@@ -17,21 +17,25 @@ pub(crate) enum Tasks {
 }
 
 impl Tasks {
-    /// Starts the log's thread, one that flushes and those that compact.
+    /// Starts the log's thread, one that flushes and those that compact. If one cannot be started, none is left behind.
     pub(crate) fn start(store: &Arc<Store>, mut pump: Pump) -> Result<Self> {
-        let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
-            let built = std::thread::Builder::new().name(name).spawn(body);
-            built.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}; raise the limit of processes (ulimit -u)")))
-        };
-        let mut tasks = Tasks::Threads { log: None, workers: Vec::new() };
-        let Tasks::Threads { log, workers } = &mut tasks else { unreachable!("just made") };
-        *log = Some(spawn("ringwood-log".into(), Box::new(move || drop(pump.run())))?);
-        let compactors = (0..store.budget.compaction_threads).map(|_| Role::Compact);
-        for (i, role) in std::iter::once(Role::Flush).chain(compactors).enumerate() {
-            let worker = Worker::new(store, role)?;
-            let name = if role == Role::Flush { "ringwood-flush".to_owned() } else { format!("ringwood-comp{i}") };
-            let store = Arc::clone(store);
-            workers.push(spawn(name, Box::new(move || worker.run(&store)))?);
+        let all = workers(store)?;
+        let mut tasks = (None, Vec::new());
+        let started = spawn("ringwood-log".into(), move || drop(pump.run())).and_then(|log| {
+            tasks.0 = Some(log);
+            for (i, worker) in all.into_iter().enumerate() {
+                let name = if i == 0 { "ringwood-flush".to_owned() } else { format!("ringwood-comp{i}") };
+                let store = Arc::clone(store);
+                tasks.1.push(spawn(name, move || worker.run(&store))?);
+            }
+            Ok(())
+        });
+        let mut tasks = Tasks::Threads { log: tasks.0, workers: tasks.1 };
+        if let Err(error) = started {
+            tasks.stop_workers(store);
+            let _ = store.log.close();
+            tasks.join_log();
+            return Err(error);
         }
         Ok(tasks)
     }
@@ -55,6 +59,18 @@ impl Tasks {
     }
 }
 
+/// One worker that flushes, then those that compact.
+fn workers(store: &Arc<Store>) -> Result<Vec<Worker>> {
+    let compactors = (0..store.budget.compaction_threads).map(|_| Role::Compact);
+    std::iter::once(Role::Flush).chain(compactors).map(|role| Worker::new(store, role)).collect()
+}
+
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let hint = "raise the limit of processes (ulimit -u)";
+    let spawned = std::thread::Builder::new().name(name).spawn(body);
+    spawned.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}; {hint}")))
+}
+
 /// Background work that is stepped from inside waiting calls. One thread; the disk's seed picks who goes next.
 #[derive(Default)]
 pub(crate) struct SteppedTasks {
@@ -71,10 +87,7 @@ impl SteppedTasks {
 
     pub(crate) fn start(self: &Arc<Self>, store: &Arc<Store>, pump: Pump) -> Result<Tasks> {
         *self.lock_pump() = Some(pump);
-        let compactors = (0..store.budget.compaction_threads).map(|_| Role::Compact);
-        let workers: Result<Vec<_>> =
-            std::iter::once(Role::Flush).chain(compactors).map(|role| Worker::new(store, role).map(Mutex::new)).collect();
-        let _ = self.workers.set(workers?);
+        let _ = self.workers.set(workers(store)?.into_iter().map(Mutex::new).collect());
         let _ = self.store.set(Arc::downgrade(store));
         Ok(Tasks::Stepped(Arc::clone(self)))
     }

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ringwood_sstable::Table;
 use ringwood_wal::Lsn;
@@ -117,6 +117,24 @@ pub(crate) struct Mem {
     pub(crate) table: Arc<Memtable>,
     /// Every record of this memtable is in the log at or after this position.
     pub(crate) log_start: Lsn,
+    /// … and before this one, once it is frozen.
+    log_end: OnceLock<Lsn>,
+}
+
+impl Mem {
+    pub(crate) fn new(table: Arc<Memtable>, log_start: Lsn) -> Arc<Self> {
+        Arc::new(Self { table, log_start, log_end: OnceLock::new() })
+    }
+
+    /// Says that the memtable is frozen, and that its part of the log ends at `lsn`.
+    pub(crate) fn set_log_end(&self, lsn: Lsn) {
+        let _ = self.log_end.set(lsn);
+    }
+
+    /// Where the log of a frozen memtable ends.
+    pub(crate) fn log_end(&self) -> Lsn {
+        self.log_end.get().copied().expect("asked of frozen memtables only")
+    }
 }
 
 /// What a reader sees of a tree.

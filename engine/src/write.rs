@@ -40,10 +40,10 @@ impl Store {
         let trees = self.trees.load_full();
         for keyspace in batch.keyspaces() {
             if keyspace.tree().is_dropped() {
-                return Err(Error::invalid(format!("keyspace {:?} was dropped", keyspace.name())));
+                return Err(Error::dropped());
             }
         }
-        let bytes = batch.ops().len() as u64;
+        let bytes = (batch.ops().len() - batch.len() * batch::OP_HEADER_BYTES) as u64;
         let touched = trees.values().filter(|t| t.id == batch::DEFAULT_KEYSPACE || batch.keyspaces().iter().any(|k| k.id() == t.id));
         let mut commit = self.lock_with_room(bytes, touched)?;
         let (first, count) = (commit.next_seq, batch.len() as u32);
@@ -123,11 +123,11 @@ impl Store {
                 // An empty one takes anything: a value may be larger than the limit.
                 !active.is_empty() && (held >= limit || held + bytes > 2 * limit)
             };
+            if trees.clone().any(|t| t.is_dropped()) {
+                return Err(Error::dropped());
+            }
             let mut pending = trees.clone().filter(full).peekable();
             if pending.peek().is_none() {
-                if trees.clone().any(|t| t.is_dropped()) {
-                    return Err(Error::invalid("the keyspace was dropped"));
-                }
                 return Ok(commit);
             }
             if self.has_frozen_room() {

@@ -41,16 +41,11 @@ fn a_hit_allocates_nothing() {
     let cache = BlockCache::new(&arena, 256 << 10, None);
     let table = cache.residency(100);
     let fill = |block| {
-        let Claim::Fill(mut fill) = table.claim(block, PAGE, Hint::Point).unwrap() else {
-            panic!()
-        };
+        let Claim::Fill(mut fill) = table.claim(block, PAGE, Hint::Point).unwrap() else { panic!() };
         let buf = fill.take_buf();
         drop(fill.publish(buf, PAGE));
     };
-    assert!(
-        allocations(|| fill(0)) > 0,
-        "the first slab: the allocator does count"
-    );
+    assert!(allocations(|| fill(0)) > 0, "the first slab: the allocator does count");
     let hits = allocations(|| {
         for _ in 0..1000 {
             let point = table.get(0, Hint::Point).unwrap();

@@ -124,7 +124,8 @@ impl Appender {
         let framed = framed(len);
         let lsn = self.ring.tail();
         let end = lsn + framed as u64;
-        if end > self.room_end || self.shared.progress.0.signals.load(Ordering::Relaxed) != 0 {
+        let signals = self.shared.progress.0.signals.load(Ordering::Relaxed);
+        if end > self.room_end || signals & SIGNAL_STOPPED != 0 {
             self.make_room(end)?;
         }
         let starts_batch = matches!(kind, Kind::Full | Kind::First | Kind::Close);
@@ -151,24 +152,30 @@ impl Appender {
         if starts_batch {
             self.given_up = false;
         }
-        if end >= self.wake_at {
-            self.wake_at = end + self.drain_bytes;
-            self.shared.work.notify();
+        // Only now: the pump must find the record when it wakes.
+        if end >= self.wake_at || signals & SIGNAL_ASLEEP != 0 {
+            self.wake_pump();
         }
         Ok(())
     }
 
-    /// The way that is not taken often: the pump sleeps, or everything stopped, or there is no room up to `end`.
+    #[cold]
+    fn wake_pump(&mut self) {
+        self.wake_at = self.ring.tail() + self.drain_bytes;
+        self.shared
+            .progress
+            .0
+            .signals
+            .fetch_and(!SIGNAL_ASLEEP, Ordering::SeqCst);
+        self.shared.work.notify();
+    }
+
+    /// The way that is not taken often: everything stopped, or no room up to `end` is known of.
     #[cold]
     fn make_room(&mut self, end: Lsn) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        let signals = &shared.progress.0.signals;
-        if signals.load(Ordering::Relaxed) & SIGNAL_STOPPED != 0 {
-            return Err(shared.stopped().unwrap_or(WalError::Closed));
-        }
-        if signals.load(Ordering::Relaxed) & SIGNAL_ASLEEP != 0 {
-            signals.fetch_and(!SIGNAL_ASLEEP, Ordering::SeqCst);
-            shared.work.notify();
+        if let Some(reason) = shared.stopped() {
+            return Err(reason);
         }
         loop {
             let fulls = shared.full_count.load(Ordering::SeqCst);

@@ -86,7 +86,9 @@ pub enum WalError {
     },
 
     /// An earlier failure ended all writing.
-    #[error("the log takes no more writes since an earlier failure ({reason}); reopen the store to write again")]
+    #[error(
+        "the log takes no more writes since an earlier failure ({reason}); reopen the store to write again"
+    )]
     Poisoned {
         /// The failure.
         reason: Arc<WalError>,

@@ -62,7 +62,10 @@ impl Log {
         if lsn <= self.durable() {
             return Ok(());
         }
-        assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
+        assert!(
+            lsn <= self.appended(),
+            "waiting for position {lsn}, which was never appended"
+        );
         self.want_durable(lsn);
         self.wait(lsn, Shared::durable)
     }
@@ -76,7 +79,10 @@ impl Log {
     /// # Panics
     /// If `lsn` was never appended.
     pub fn wait_kept(&self, lsn: Lsn) -> Result<()> {
-        assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
+        assert!(
+            lsn <= self.appended(),
+            "waiting for position {lsn}, which was never appended"
+        );
         if lsn <= self.kept() {
             return Ok(());
         }
@@ -89,7 +95,9 @@ impl Log {
         let shared = &self.shared;
         let there = || position(shared) >= lsn;
         // `stopped` is looked at first: what was reached before it counts.
-        shared.settled.wait_until(|| shared.stopped().is_some() || there());
+        shared
+            .settled
+            .wait_until(|| shared.stopped().is_some() || there());
         if there() {
             return Ok(());
         }

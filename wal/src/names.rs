@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// A segment that is pre-written and waits to be used.
-pub(crate) const SPARE: &str = "spare.log";
+/// Segments that are pre-written and wait to be used. Two, so that it does no harm if one is wanted just before the next is released.
+pub(crate) const SPARES: [&str; 2] = ["spare-0.log", "spare-1.log"];
 /// A spare that is being pre-written.
 pub(crate) const SPARE_TMP: &str = "spare.tmp";
 /// The staging ring.
@@ -35,7 +35,14 @@ mod tests {
             let path = segment(Path::new("d"), number);
             assert_eq!(segment_number(Path::new(path.file_name().unwrap())), Some(number));
         }
-        for name in ["spare.log", "1.log", "0000000001.sst", "00000000001.log", "+000000001.log", "99999999999999999999.log"] {
+        for name in [
+            "spare.log",
+            "1.log",
+            "0000000001.sst",
+            "00000000001.log",
+            "+000000001.log",
+            "99999999999999999999.log",
+        ] {
             assert_eq!(segment_number(Path::new(name)), None, "{name}");
         }
     }

@@ -108,10 +108,7 @@ impl WalOptions {
                 self.log_bytes_max
             ));
         }
-        self.staging_bytes = self
-            .staging_bytes
-            .max(2 * RECORD_BYTES_MAX)
-            .next_power_of_two();
+        self.staging_bytes = self.staging_bytes.max(2 * RECORD_BYTES_MAX).next_power_of_two();
         // A full ring must be a reason to drain.
         self.drain_bytes = self.drain_bytes.clamp(1, self.staging_bytes as u64 / 2);
         self.unsynced_bytes_max = self.unsynced_bytes_max.max(1);

@@ -212,7 +212,8 @@ mod tests {
         let bytes = encode(HEADER, b"hello", 4096, Seed::new(7, 9));
         // crc, length and tag, durable, payload, padding.
         let expected = [
-            0x23, 0xab, 0xea, 0xf4, 5, 0, 0, 1, 64, 0, 0, 0, 0, 0, 0, 0, b'h', b'e', b'l', b'l', b'o', 0, 0, 0,
+            0x23, 0xab, 0xea, 0xf4, 5, 0, 0, 1, 64, 0, 0, 0, 0, 0, 0, 0, b'h', b'e', b'l', b'l', b'o', 0, 0,
+            0,
         ];
         assert_eq!(bytes, expected);
     }
@@ -221,10 +222,18 @@ mod tests {
     fn a_record_parses_at_its_own_place_only() {
         let seed = Seed::new(1, 2);
         let bytes = encode(HEADER, b"hello", 4096, seed);
-        let Parsed::Valid(record) = parse(&bytes, 4096, seed) else { panic!("not valid") };
-        assert_eq!((record.header, record.payload, record.framed()), (HEADER, &b"hello"[..], 24));
+        let Parsed::Valid(record) = parse(&bytes, 4096, seed) else {
+            panic!("not valid")
+        };
+        assert_eq!(
+            (record.header, record.payload, record.framed()),
+            (HEADER, &b"hello"[..], 24)
+        );
         for lsn in [64, 4088, 4104, 4096 + (1 << 32), 4096 + (1 << 35), u64::MAX - 7] {
-            assert!(matches!(parse(&bytes, lsn, seed), Parsed::Invalid(_)), "valid at {lsn}");
+            assert!(
+                matches!(parse(&bytes, lsn, seed), Parsed::Invalid(_)),
+                "valid at {lsn}"
+            );
         }
         for other in [Seed::new(2, 2), Seed::new(1, 3)] {
             assert!(matches!(parse(&bytes, 4096, other), Parsed::Invalid(_)));
@@ -241,7 +250,10 @@ mod tests {
             assert!(matches!(parse(&bad, 4096, seed), Parsed::Invalid(_)), "bit {bit}");
         }
         for cut in 0..bytes.len() {
-            assert!(matches!(parse(&bytes[..cut], 4096, seed), Parsed::Invalid(_)), "cut at {cut}");
+            assert!(
+                matches!(parse(&bytes[..cut], 4096, seed), Parsed::Invalid(_)),
+                "cut at {cut}"
+            );
         }
     }
 

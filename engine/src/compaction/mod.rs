@@ -121,7 +121,7 @@ impl Compaction {
         edits.extend(added.iter().map(|(l, t)| Edit::TableAdd { keyspace, level: *l as u8, meta: t.meta.clone() }));
         let mut manifest = store.lock_manifest();
         if self.tree.is_dropped() {
-            return Err(Error::closed());
+            return Err(Error::dropped());
         }
         output::append(store, &mut manifest, &edits)?;
         let version = Arc::new(self.tree.view().version.edited(&added, &removed));

@@ -13,23 +13,15 @@ pub(super) fn device(probe: &mut Probe, dir: &Path, mount: Option<&Mount>) {
     let Some(mount) = mount else { return };
     let numbers = rustix::fs::stat(dir).ok().map(|s| s.st_dev);
     // File systems that span devices make numbers up; then the mount's source may name one.
-    let source = rustix::fs::stat(Path::new(&mount.source))
-        .ok()
-        .map(|s| s.st_rdev)
-        .filter(|&d| d != 0);
+    let source = rustix::fs::stat(Path::new(&mount.source)).ok().map(|s| s.st_rdev).filter(|&d| d != 0);
     let found = [numbers, source].into_iter().flatten().find_map(|d| {
         let link = format!("/sys/dev/block/{}:{}", rustix::fs::major(d), rustix::fs::minor(d));
         queue_of(&PathBuf::from(link))
     });
-    match found {
-        Some((name, queue)) => describe(probe, &name, &queue),
-        None => probe.add(
-            TOPIC,
-            "name",
-            "none",
-            Level::Ok,
-            "no block device can be told for this file system",
-        ),
+    if let Some((name, queue)) = found {
+        describe(probe, &name, &queue);
+    } else {
+        probe.add(TOPIC, "name", "none", Level::Ok, "no block device can be told for this file system");
     }
 }
 
@@ -45,13 +37,7 @@ fn queue_of(path: &Path) -> Option<(String, PathBuf)> {
 
 fn describe(probe: &mut Probe, name: &str, queue: &Path) {
     let read = |file: &str| text(queue.join(file));
-    probe.add(
-        TOPIC,
-        "name",
-        name,
-        Level::Ok,
-        "the block device under the file system",
-    );
+    probe.add(TOPIC, "name", name, Level::Ok, "the block device under the file system");
     if let Some(value) = read("write_cache") {
         let meaning = if value == "write back" {
             "the device has a volatile cache: each durable commit waits for a flush of it"
@@ -120,35 +106,21 @@ mod tests {
         let (disk, part) = (sys.path().join("vdb"), sys.path().join("vdb/vdb1"));
         std::fs::create_dir_all(&part).unwrap();
         std::fs::create_dir_all(disk.join("queue")).unwrap();
-        for (name, value) in [
-            ("fua", "1\n"),
-            ("scheduler", "none [mq-deadline]\n"),
-            ("logical_block_size", "8192\n"),
-        ] {
+        for (name, value) in
+            [("fua", "1\n"), ("scheduler", "none [mq-deadline]\n"), ("logical_block_size", "8192\n")]
+        {
             std::fs::write(disk.join("queue").join(name), value).unwrap();
         }
         for (path, expected) in [(&disk, "vdb"), (&part, "vdb1")] {
             let (name, queue) = queue_of(path).unwrap();
-            assert_eq!(
-                (name.as_str(), queue),
-                (expected, disk.join("queue").canonicalize().unwrap())
-            );
+            assert_eq!((name.as_str(), queue), (expected, disk.join("queue").canonicalize().unwrap()));
         }
         assert_eq!(queue_of(&sys.path().join("none")), None);
         let mut probe = Probe::default();
         describe(&mut probe, "vdb1", &disk.join("queue"));
         assert_eq!(probe.get(TOPIC, "scheduler").unwrap().value, "mq-deadline");
-        assert!(
-            probe
-                .get(TOPIC, "fua")
-                .unwrap()
-                .meaning
-                .contains("needs no flush")
-        );
+        assert!(probe.get(TOPIC, "fua").unwrap().meaning.contains("needs no flush"));
         assert_eq!(probe.get(TOPIC, "logical_block_size").unwrap().level, Level::Warn);
-        assert!(
-            probe.get(TOPIC, "io_poll").is_none(),
-            "what /sys does not say is left out"
-        );
+        assert!(probe.get(TOPIC, "io_poll").is_none(), "what /sys does not say is left out");
     }
 }

@@ -40,11 +40,7 @@ pub(super) fn file_system(probe: &mut Probe, dir: &Path) -> Option<Mount> {
         probe.add(TOPIC, "type", value, level, meaning);
     }
     if let Ok(space) = os::space(dir) {
-        let level = if space.free < 1 << 30 {
-            Level::Warn
-        } else {
-            Level::Ok
-        };
+        let level = if space.free < 1 << 30 { Level::Warn } else { Level::Ok };
         let value = format!("{} MiB of {} MiB", space.free >> 20, space.total >> 20);
         probe.add(
             TOPIC,
@@ -64,18 +60,11 @@ fn judge(kind: &str) -> (Level, &'static str) {
             Level::Ok,
             "copies on write: files of the log are not overwritten in place, so commits cost more metadata",
         ),
-        "tmpfs" | "ramfs" => (
-            Level::Warn,
-            "lives in memory: nothing survives a reboot, whatever is synced",
-        ),
-        "overlay" => (
-            Level::Warn,
-            "a container's layer: use a volume for a store that is to last",
-        ),
-        "nfs" | "nfs4" | "cifs" | "smb3" | "9p" | "fuse" | "virtiofs" | "ceph" => (
-            Level::Warn,
-            "what a sync promises, and whether locks hold, is up to the server",
-        ),
+        "tmpfs" | "ramfs" => (Level::Warn, "lives in memory: nothing survives a reboot, whatever is synced"),
+        "overlay" => (Level::Warn, "a container's layer: use a volume for a store that is to last"),
+        "nfs" | "nfs4" | "cifs" | "smb3" | "9p" | "fuse" | "virtiofs" | "ceph" => {
+            (Level::Warn, "what a sync promises, and whether locks hold, is up to the server")
+        }
         _ => (Level::Ok, "not a file system that is regularly tested with"),
     }
 }
@@ -101,11 +90,7 @@ fn find_mount(table: &str, (major, minor): (u32, u32), path: &Path) -> Option<Mo
         }
         let rank = (same, point.components().count());
         if best.as_ref().is_none_or(|(s, n, _)| rank >= (*s, *n)) {
-            let mount = Mount {
-                kind: kind.to_owned(),
-                source: source.to_owned(),
-                point,
-            };
+            let mount = Mount { kind: kind.to_owned(), source: source.to_owned(), point };
             best = Some((rank.0, rank.1, mount));
         }
     }
@@ -114,24 +99,10 @@ fn find_mount(table: &str, (major, minor): (u32, u32), path: &Path) -> Option<Mo
 
 /// Writes, syncs, reads and maps a small file.
 pub(super) fn trial(probe: &mut Probe, dir: &Path) {
-    let path = dir.join(format!(
-        ".ringwood-probe-{}-{:x}",
-        std::process::id(),
-        os::random()
-    ));
+    let path = dir.join(format!(".ringwood-probe-{}-{:x}", std::process::id(), os::random()));
     if let Err(e) = try_file(probe, dir, &path) {
-        let level = if e.kind() == IoErrorKind::Unsupported {
-            Level::Warn
-        } else {
-            Level::Bad
-        };
-        probe.add(
-            TOPIC,
-            "trial",
-            "failed",
-            level,
-            format!("a trial in this directory failed: {e}"),
-        );
+        let level = if e.kind() == IoErrorKind::Unsupported { Level::Warn } else { Level::Bad };
+        probe.add(TOPIC, "trial", "failed", level, format!("a trial in this directory failed: {e}"));
     }
     // Gone already, unless something failed in between.
     let _ = os::remove(&path);
@@ -157,32 +128,13 @@ fn try_file(probe: &mut Probe, dir: &Path, path: &Path) -> Result<()> {
         let value = format!("{memory} bytes in memory, {offset} in the file");
         let meaning =
             "all transfers are aligned to 4096 bytes; a file that needs more is opened without O_DIRECT";
-        probe.add(
-            TOPIC,
-            "alignment",
-            value,
-            if fits { Level::Ok } else { Level::Warn },
-            meaning,
-        );
+        probe.add(TOPIC, "alignment", value, if fits { Level::Ok } else { Level::Warn }, meaning);
     }
-    let spec = LaneSpec {
-        class: Class::Control,
-        depth: 4,
-        owner: Owner::Pool,
-    };
+    let spec = LaneSpec { class: Class::Control, depth: 4, owner: Owner::Pool };
     let mut lane = disk.lane(spec)?;
     let buf = copy_in(disk.arena(), &file, b"trial")?;
-    let write = Op::Write {
-        file: file.clone(),
-        offset: 0,
-        len: buf.len(),
-        buf,
-        dsync: false,
-    };
-    let sync = Op::Sync {
-        file: file.clone(),
-        data_only: true,
-    };
+    let write = Op::Write { file: file.clone(), offset: 0, len: buf.len(), buf, dsync: false };
+    let sync = Op::Sync { file: file.clone(), data_only: true };
     let mut done = Vec::new();
     lane.push_chain(&mut vec![(0, write), (1, sync)]);
     lane.reap(2, &mut done)?;
@@ -199,31 +151,15 @@ fn try_file(probe: &mut Probe, dir: &Path, path: &Path) -> Result<()> {
         let meaning = "a chain of a write and a sync went through, and the bytes were read back";
         probe.add(TOPIC, "trial", value, Level::Ok, meaning);
     } else {
-        probe.add(
-            TOPIC,
-            "trial",
-            value,
-            Level::Bad,
-            "what was read back is not what was written",
-        );
+        probe.add(TOPIC, "trial", value, Level::Bad, "what was read back is not what was written");
     }
     let (level, value, meaning) = if let Some(reason) = caps.degraded.first() {
         (Level::Warn, "less than wanted", reason.clone())
     } else {
-        (
-            Level::Ok,
-            "all that was wanted",
-            "nothing that a store uses of rings is missing".to_owned(),
-        )
+        (Level::Ok, "all that was wanted", "nothing that a store uses of rings is missing".to_owned())
     };
     if caps.backend == "io_uring" {
-        probe.add(
-            "io_uring",
-            "in use",
-            format!("{value}: {}", caps.features.join(", ")),
-            level,
-            meaning,
-        );
+        probe.add("io_uring", "in use", format!("{value}: {}", caps.features.join(", ")), level, meaning);
     }
     drop(lane);
     try_map(probe, &*disk, path)?;
@@ -232,10 +168,7 @@ fn try_file(probe: &mut Probe, dir: &Path, path: &Path) -> Result<()> {
 }
 
 fn try_map(probe: &mut Probe, disk: &dyn Disk, path: &Path) -> Result<()> {
-    let options = OpenOptions {
-        direct: false,
-        ..OpenOptions::WRITE
-    };
+    let options = OpenOptions { direct: false, ..OpenOptions::WRITE };
     let file = disk.open(path, options)?;
     match disk.map_shared(&file, PAGE) {
         Ok(_) => {

@@ -64,13 +64,7 @@ impl Probe {
         level: Level,
         meaning: impl Into<String>,
     ) {
-        self.findings.push(Finding {
-            topic,
-            name,
-            value: value.into(),
-            meaning: meaning.into(),
-            level,
-        });
+        self.findings.push(Finding { topic, name, value: value.into(), meaning: meaning.into(), level });
     }
 }
 

@@ -10,18 +10,11 @@ const LIMITS: &str = "limits";
 
 pub(super) fn kernel(probe: &mut Probe, host: &Host) {
     let (level, meaning) = match host.version() {
-        v if v >= (6, 12) => (
-            Level::Ok,
-            "new enough for everything that a store uses, shared registered buffers included",
-        ),
-        v if v >= (5, 12) => (
-            Level::Ok,
-            "new enough; 6.12 or later shares registered buffers between rings",
-        ),
-        _ => (
-            Level::Bad,
-            "too old for io_uring as a store needs it: 5.12 or later",
-        ),
+        v if v >= (6, 12) => {
+            (Level::Ok, "new enough for everything that a store uses, shared registered buffers included")
+        }
+        v if v >= (5, 12) => (Level::Ok, "new enough; 6.12 or later shares registered buffers between rings"),
+        _ => (Level::Bad, "too old for io_uring as a store needs it: 5.12 or later"),
     };
     probe.add(KERNEL, "release", &host.release, level, meaning);
     if let Some(value) = host.io_uring_disabled {
@@ -31,26 +24,14 @@ pub(super) fn kernel(probe: &mut Probe, host: &Host) {
                 Level::Warn,
                 "only privileged processes and members of kernel.io_uring_group may use io_uring",
             ),
-            _ => (
-                Level::Bad,
-                "no process may use io_uring; set the sysctl to 0 to allow it",
-            ),
+            _ => (Level::Bad, "no process may use io_uring; set the sysctl to 0 to allow it"),
         };
-        probe.add(
-            KERNEL,
-            "kernel.io_uring_disabled",
-            value.to_string(),
-            level,
-            meaning,
-        );
+        probe.add(KERNEL, "kernel.io_uring_disabled", value.to_string(), level, meaning);
     }
     if let Some(mode) = host.seccomp {
         let (value, meaning) = match mode {
             0 => ("none", "no filter stands between this process and the kernel"),
-            _ => (
-                "filtered",
-                "a filter is set; whether it lets io_uring through is seen below",
-            ),
+            _ => ("filtered", "a filter is set; whether it lets io_uring through is seen below"),
         };
         probe.add(KERNEL, "seccomp", value, Level::Ok, meaning);
     }
@@ -61,13 +42,7 @@ pub(super) fn rings(probe: &mut Probe, host: &Host, survey: &Survey) {
         probe.add(RING, "available", "no", Level::Bad, refusal.explain(host));
         return;
     }
-    probe.add(
-        RING,
-        "available",
-        "yes",
-        Level::Ok,
-        "rings can be made, and a no-op went there and back",
-    );
+    probe.add(RING, "available", "yes", Level::Ok, "rings can be made, and a no-op went there and back");
     for (name, has) in &survey.opcodes {
         let meaning = if *has {
             "the kernel has the operation"
@@ -77,13 +52,7 @@ pub(super) fn rings(probe: &mut Probe, host: &Host, survey: &Survey) {
         probe.add(RING, name, yes(*has), level(*has, Level::Bad), meaning);
     }
     for (name, has) in &survey.features {
-        probe.add(
-            RING,
-            name,
-            yes(*has),
-            level(*has, Level::Warn),
-            feature_meaning(name),
-        );
+        probe.add(RING, name, yes(*has), level(*has, Level::Warn), feature_meaning(name));
     }
     for (name, since, works) in &survey.flags {
         let meaning = format!("{} (Linux {since})", flag_meaning(name));
@@ -137,13 +106,7 @@ pub(super) fn limits(probe: &mut Probe, host: &Host) {
     let text = |n: Option<u64>| n.map_or("unlimited".to_owned(), |n| n.to_string());
     let value = format!("{} (at most {})", text(files.soft), text(files.hard));
     let meaning = "each table, log segment and ring takes one; raise it with ulimit -n for large stores";
-    probe.add(
-        LIMITS,
-        "open files",
-        value,
-        if few { Level::Warn } else { Level::Ok },
-        meaning,
-    );
+    probe.add(LIMITS, "open files", value, if few { Level::Warn } else { Level::Ok }, meaning);
 }
 
 fn yes(has: bool) -> &'static str {
@@ -169,23 +132,14 @@ mod tests {
             sqpoll: false,
             restrict: false,
         };
-        let host = Host {
-            io_uring_disabled: Some(2),
-            ..Host::default()
-        };
+        let host = Host { io_uring_disabled: Some(2), ..Host::default() };
         let mut probe = Probe::default();
         kernel(&mut probe, &host);
         rings(&mut probe, &host, &survey);
         assert_eq!(probe.worst(), Level::Bad);
         let available = probe.get(RING, "available").unwrap();
-        assert!(
-            available.meaning.contains("io_uring_disabled is 2"),
-            "{available:?}"
-        );
+        assert!(available.meaning.contains("io_uring_disabled is 2"), "{available:?}");
         assert!(probe.get(RING, "sqpoll").is_none());
-        assert_eq!(
-            probe.get(KERNEL, "kernel.io_uring_disabled").unwrap().level,
-            Level::Bad
-        );
+        assert_eq!(probe.get(KERNEL, "kernel.io_uring_disabled").unwrap().level, Level::Bad);
     }
 }

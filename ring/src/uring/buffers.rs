@@ -116,13 +116,7 @@ impl Registry {
         };
         let rung = try_rungs(best, &master, other, slice_count as u32, &mut state.notes);
         state.master = (rung >= Rung::CloneWhole).then_some(master);
-        Self {
-            arena,
-            slice_bytes,
-            slice_count,
-            rung: AtomicU8::new(rung as u8),
-            state: Mutex::new(state),
-        }
+        Self { arena, slice_bytes, slice_count, rung: AtomicU8::new(rung as u8), state: Mutex::new(state) }
     }
 
     /// The rung stood on.
@@ -189,11 +183,7 @@ impl Registry {
         };
         if state.slices[slice] == Slice::Fresh {
             let registered = self.within_budget(state, &master, slice);
-            state.slices[slice] = if registered {
-                Slice::Registered
-            } else {
-                Slice::Refused
-            };
+            state.slices[slice] = if registered { Slice::Registered } else { Slice::Refused };
         }
         if state.slices[slice] == Slice::Refused {
             table.barred[slice] = true;
@@ -212,9 +202,7 @@ impl Registry {
         } else if idle {
             table.has.fill(false);
             table.has_table = false;
-            submitter
-                .unregister_buffers()
-                .and_then(|()| submitter.register_buffers_clone(from))
+            submitter.unregister_buffers().and_then(|()| submitter.register_buffers_clone(from))
         } else {
             return; // Plain for now; asked again with the next operation.
         };
@@ -286,20 +274,13 @@ impl Registry {
     /// Makes a slice buffer number `slice` of `ring`, which has a table.
     fn update(&self, ring: &IoUring, slice: usize) -> std::io::Result<()> {
         let iovec = libc::iovec {
-            iov_base: self
-                .arena
-                .base_ptr()
-                .wrapping_add(slice * self.slice_bytes)
-                .cast(),
+            iov_base: self.arena.base_ptr().wrapping_add(slice * self.slice_bytes).cast(),
             iov_len: self.slice_bytes,
         };
         // SAFETY: the slice is mapped while the arena lives, and this registry, which holds the arena, outlives every ring
         // that it registers with (each port holds an Arc of it). The kernel pins the pages by itself; it writes to them only
         // for operations, whose buffers are owned by the lane.
-        unsafe {
-            ring.submitter()
-                .register_buffers_update(slice as u32, &[iovec], None)
-        }
+        unsafe { ring.submitter().register_buffers_update(slice as u32, &[iovec], None) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -309,18 +290,8 @@ impl Registry {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let registered = self
-            .lock()
-            .slices
-            .iter()
-            .filter(|&&s| s == Slice::Registered)
-            .count();
-        write!(
-            f,
-            "Registry({:?}, {registered} of {} slices)",
-            self.rung(),
-            self.slice_count
-        )
+        let registered = self.lock().slices.iter().filter(|&&s| s == Slice::Registered).count();
+        write!(f, "Registry({:?}, {registered} of {} slices)", self.rung(), self.slice_count)
     }
 }
 
@@ -339,10 +310,7 @@ fn reserve(limit: u64) -> u64 {
 
 /// The least limit (a round number) under which all of an arena is registered.
 fn limit_for(arena_bytes: u64) -> u64 {
-    (arena_bytes * 4)
-        .div_ceil(3)
-        .max(arena_bytes + (1 << 20))
-        .next_multiple_of(1 << 20)
+    (arena_bytes * 4).div_ceil(3).max(arena_bytes + (1 << 20)).next_multiple_of(1 << 20)
 }
 
 /// Tries the rungs on empty tables, which pin nothing.
@@ -369,10 +337,7 @@ fn try_rungs(best: Rung, master: &IoUring, other: &IoUring, slices: u32, notes: 
         return Rung::PerRing;
     }
     let replace = CloneBuffersFlags::DST_REPLACE;
-    match other
-        .submitter()
-        .register_buffers_clone_offset(from, 0, 0, 1, replace)
-    {
+    match other.submitter().register_buffers_clone_offset(from, 0, 0, 1, replace) {
         Ok(()) => best,
         Err(_) => Rung::CloneWhole,
     }

@@ -72,10 +72,7 @@ fn restrict(ring: &IoUring) -> Result<(), i32> {
         let operations = opcodes.iter().map(|&op| Restriction::sqe_op(op));
         let registers = registers.iter().map(|&op| Restriction::register_op(op));
         let flags = Restriction::sqe_flags_allowed(squeue::Flags::IO_LINK.bits());
-        operations
-            .chain(registers)
-            .chain([Restriction::register_op(REGISTER_ENABLE_RINGS), flags])
-            .collect()
+        operations.chain(registers).chain([Restriction::register_op(REGISTER_ENABLE_RINGS), flags]).collect()
     };
     // A kernel that cannot clone does not know the registration either and refuses the list that names it.
     let submitter = ring.submitter();
@@ -93,10 +90,7 @@ pub(super) struct OwnRing {
 
 impl OwnRing {
     pub(super) fn new(ring: IoUring) -> Self {
-        Self {
-            ring: ManuallyDrop::new(ring),
-            process: Process::current(),
-        }
+        Self { ring: ManuallyDrop::new(ring), process: Process::current() }
     }
 
     /// The process that made it.

@@ -30,10 +30,7 @@ impl Chains {
             self.chains.len() as u32 - 1
         });
         let chain = &mut self.chains[id as usize];
-        assert!(
-            chain.members.is_empty() && chain.submitted == 0,
-            "chain {id} is reused while in flight"
-        );
+        assert!(chain.members.is_empty() && chain.submitted == 0, "chain {id} is reused while in flight");
         chain.broken = false;
         chain.pending = true;
         id

@@ -100,19 +100,14 @@ fn chaos(seed: u64, polled: bool) {
         };
         let within = at..at + plans[before as usize].2 as u64 * PAGE as u64;
         let executed = &b.core.port.executed;
-        let last = executed
-            .iter()
-            .rposition(|e| matches!(e.key, Key::At(x) if within.contains(&x)));
+        let last = executed.iter().rposition(|e| matches!(e.key, Key::At(x) if within.contains(&x)));
         let own = page * PAGE as u64..(page as usize + pages) as u64 * PAGE as u64;
         let first = executed.iter().position(|e| match (key, e.key) {
             (Key::At(_), Key::At(x)) => own.contains(&x),
             (key, executed) => key == executed,
         });
         if let (Some(last), Some(first)) = (last, first) {
-            assert!(
-                executed[last].whole && last < first,
-                "seed {seed}: {token} overtook {before}"
-            );
+            assert!(executed[last].whole && last < first, "seed {seed}: {token} overtook {before}");
         }
     }
     let counts = b.counts();

@@ -64,11 +64,7 @@ impl<P: Port> Core<P> {
         depth: usize,
         linger_max: usize,
     ) -> Self {
-        assert!(
-            depth <= port.capacity(),
-            "depth {depth} over a queue of {}",
-            port.capacity()
-        );
+        assert!(depth <= port.capacity(), "depth {depth} over a queue of {}", port.capacity());
         Self {
             port,
             slots: Slab::default(),
@@ -97,12 +93,7 @@ impl<P: Port> Core<P> {
     }
 
     pub(super) fn push_chain(&mut self, ops: &mut Vec<(u64, Op)>) -> bool {
-        assert!(
-            ops.len() <= self.depth,
-            "a chain of {} on a lane of depth {}",
-            ops.len(),
-            self.depth
-        );
+        assert!(ops.len() <= self.depth, "a chain of {} on a lane of depth {}", ops.len(), self.depth);
         if self.room() < ops.len() {
             return false;
         }

@@ -79,10 +79,7 @@ impl FakeRing {
     }
 
     pub(super) fn random(&mut self) -> u64 {
-        self.random = self
-            .random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1 + 2 * self.seed);
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1 + 2 * self.seed);
         self.random >> 33
     }
 
@@ -134,11 +131,7 @@ impl FakeRing {
     fn step(&mut self) {
         let at = self.random() as usize % self.flying.len();
         let entry = self.flying[at].pop_front().expect("no empty chains");
-        let answer = if entry.tag == FILLER {
-            0
-        } else {
-            self.execute(&entry)
-        };
+        let answer = if entry.tag == FILLER { 0 } else { self.execute(&entry) };
         let whole = match entry.call {
             Call::Read { span, .. } | Call::Write { span, .. } => answer == span.len as i32,
             Call::Sync { .. } => answer == 0,
@@ -146,8 +139,7 @@ impl FakeRing {
         self.answers.push_back((entry.tag, answer));
         if !whole {
             let rest = std::mem::take(&mut self.flying[at]);
-            self.answers
-                .extend(rest.iter().map(|e| (e.tag, -libc::ECANCELED)));
+            self.answers.extend(rest.iter().map(|e| (e.tag, -libc::ECANCELED)));
         }
         if self.flying[at].is_empty() {
             self.flying.remove(at);
@@ -188,10 +180,7 @@ impl FakeRing {
             }
             Call::Sync { .. } => {}
         }
-        self.executed.push(Executed {
-            key,
-            whole: bytes == len,
-        });
+        self.executed.push(Executed { key, whole: bytes == len });
         bytes as i32
     }
 }
@@ -237,10 +226,7 @@ impl Port for FakeRing {
         match turn {
             Some(Turn::Errno(errno)) => {
                 self.taken.push(0);
-                return Entered {
-                    called: true,
-                    result: Err(errno),
-                };
+                return Entered { called: true, result: Err(errno) };
             }
             Some(Turn::Take(count)) => taken = taken.min(count),
             None => {}
@@ -256,10 +242,7 @@ impl Port for FakeRing {
         while !self.flying.is_empty() && self.random().is_multiple_of(3) {
             self.step();
         }
-        Entered {
-            called: true,
-            result: Ok(()),
-        }
+        Entered { called: true, result: Ok(()) }
     }
 
     fn has_hidden(&mut self) -> bool {

@@ -38,10 +38,7 @@ impl Process {
         match mark.load(Relaxed) {
             0 => {
                 let fresh = LAST.fetch_add(1, Relaxed) + 1;
-                Self(
-                    mark.compare_exchange(0, fresh, Relaxed, Relaxed)
-                        .map_or_else(|other| other, |_| fresh),
-                )
+                Self(mark.compare_exchange(0, fresh, Relaxed, Relaxed).map_or_else(|other| other, |_| fresh))
             }
             known => Self(known),
         }

@@ -32,18 +32,13 @@ pub(super) fn features(p: &Parameters) -> [(&'static str, bool, bool); 6] {
 /// Which of [`OPCODES`] the kernel says it has.
 pub(super) fn opcodes(ring: &IoUring) -> Result<[(&'static str, bool); 6], Refusal> {
     let mut probe = Probe::new();
-    ring.submitter()
-        .register_probe(&mut probe)
-        .map_err(|e| Refusal::Register("probe", errno(&e)))?;
+    ring.submitter().register_probe(&mut probe).map_err(|e| Refusal::Register("probe", errno(&e)))?;
     Ok(OPCODES.map(|(name, code)| (name, probe.is_supported(code))))
 }
 
 /// Finds out whether a ring does what a store needs: features, operations, and a no-op there and back.
 pub(super) fn verify(ring: &mut IoUring) -> Result<(), Refusal> {
-    if let Some((name, ..)) = features(ring.params())
-        .iter()
-        .find(|(_, needed, has)| *needed && !has)
-    {
+    if let Some((name, ..)) = features(ring.params()).iter().find(|(_, needed, has)| *needed && !has) {
         return Err(Refusal::Missing(name));
     }
     if let Some((name, _)) = opcodes(ring)?.iter().find(|(_, has)| !has) {
@@ -85,10 +80,7 @@ pub(crate) struct Survey {
 
 /// Tries everything that a store may use of a ring.
 pub(crate) fn survey() -> Survey {
-    let small = Build {
-        entries: 8,
-        ..Build::default()
-    };
+    let small = Build { entries: 8, ..Build::default() };
     let mut survey = Survey {
         refusal: None,
         flags: Vec::new(),
@@ -104,10 +96,7 @@ pub(crate) fn survey() -> Survey {
             return survey;
         }
     };
-    survey.features = features(ring.params())
-        .iter()
-        .map(|&(name, _, has)| (name, has))
-        .collect();
+    survey.features = features(ring.params()).iter().map(|&(name, _, has)| (name, has)).collect();
     match opcodes(&ring) {
         Ok(opcodes) => survey.opcodes = opcodes.to_vec(),
         Err(refusal) => survey.refusal = Some(refusal),
@@ -126,14 +115,8 @@ pub(crate) fn survey() -> Survey {
             (flag.name(), flag.since(), small.ring(with).is_ok())
         })
         .to_vec();
-    let polled = Build {
-        sqpoll_ms: Some(1),
-        ..small
-    };
-    let restricted = Build {
-        restrict: true,
-        ..small
-    };
+    let polled = Build { sqpoll_ms: Some(1), ..small };
+    let restricted = Build { restrict: true, ..small };
     survey.sqpoll = polled.ring(Flags::default()).is_ok();
     survey.restrict = restricted.ring(Flags::of(&[Flag::Disabled])).is_ok();
     survey

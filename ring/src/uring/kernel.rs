@@ -78,10 +78,7 @@ impl KernelPort {
     /// The errno of the registration.
     pub(super) fn enable(&mut self) -> Result<(), i32> {
         if self.is_disabled {
-            self.ring
-                .submitter()
-                .register_enable_rings()
-                .map_err(|e| errno(&e))?;
+            self.ring.submitter().register_enable_rings().map_err(|e| errno(&e))?;
             self.is_disabled = false;
         }
         Ok(())
@@ -94,9 +91,7 @@ impl KernelPort {
             Call::Read { span, offset } => {
                 let addr = span.addr as *mut u8;
                 match span.fixed {
-                    Some(index) => opcode::ReadFixed::new(fd, addr, span.len, index)
-                        .offset(offset)
-                        .build(),
+                    Some(index) => opcode::ReadFixed::new(fd, addr, span.len, index).offset(offset).build(),
                     None => opcode::Read::new(fd, addr, span.len).offset(offset).build(),
                 }
             }
@@ -108,20 +103,15 @@ impl KernelPort {
                         .offset(offset)
                         .rw_flags(flags as _)
                         .build(),
-                    None => opcode::Write::new(fd, addr, span.len)
-                        .offset(offset)
-                        .rw_flags(flags as _)
-                        .build(),
+                    None => {
+                        opcode::Write::new(fd, addr, span.len).offset(offset).rw_flags(flags as _).build()
+                    }
                 }
             }
             Call::Sync { data_only: true } => opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
             Call::Sync { data_only: false } => opcode::Fsync::new(fd).build(),
         };
-        let flags = if entry.link {
-            squeue::Flags::IO_LINK
-        } else {
-            squeue::Flags::empty()
-        };
+        let flags = if entry.link { squeue::Flags::IO_LINK } else { squeue::Flags::empty() };
         sqe.flags(flags).user_data(entry.tag)
     }
 }
@@ -175,19 +165,14 @@ impl Port for KernelPort {
             // SAFETY: `start + SQE_BYTES` lies inside the mapping of `entries` entries (a power of two, so that the wrap of
             // the 32-bit count does no harm); the kernel does not read them now, and this thread has the ring to itself.
             unsafe {
-                map.as_mut_ptr()
-                    .add(start)
-                    .copy_from_nonoverlapping(noop.as_ptr(), SQE_BYTES);
+                map.as_mut_ptr().add(start).copy_from_nonoverlapping(noop.as_ptr(), SQE_BYTES);
             }
         }
         fence(Ordering::Release);
     }
 
     fn enter(&mut self, submit: bool, want: u32, linger: bool) -> Entered {
-        let idle = Entered {
-            called: false,
-            result: Ok(()),
-        };
+        let idle = Entered { called: false, result: Ok(()) };
         let hidden = self.has_hidden();
         let queued = self.queued();
         let to_submit = if submit { queued as u32 } else { 0 };
@@ -211,9 +196,7 @@ impl Port for KernelPort {
         let result = match self.waits.linger.filter(|_| linger) {
             Some(time) => {
                 let timeout = Timespec::from(LINGER_TIMEOUT);
-                let args = SubmitArgs::new()
-                    .min_wait_usec(time.as_micros() as u32)
-                    .timespec(&timeout);
+                let args = SubmitArgs::new().min_wait_usec(time.as_micros() as u32).timespec(&timeout);
                 flags |= EnterFlags::EXT_ARG;
                 // SAFETY: `args` is what EXT_ARG announces, and it and the timeout outlive the call.
                 unsafe { submitter.enter(to_submit, want, flags.bits(), Some(&args)) }
@@ -221,10 +204,7 @@ impl Port for KernelPort {
             // SAFETY: no argument is passed; all entries queued are valid by the contract of `push`.
             None => unsafe { submitter.enter::<libc::sigset_t>(to_submit, want, flags.bits(), None) },
         };
-        Entered {
-            called: true,
-            result: result.map(drop).map_err(|e| errno(&e)),
-        }
+        Entered { called: true, result: result.map(drop).map_err(|e| errno(&e)) }
     }
 
     fn has_hidden(&mut self) -> bool {
@@ -242,9 +222,7 @@ impl Port for KernelPort {
 impl std::fmt::Debug for KernelPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Ring({} entries", self.capacity())?;
-        self.flags
-            .iter()
-            .try_for_each(|flag| write!(f, ", {}", flag.name()))?;
+        self.flags.iter().try_for_each(|flag| write!(f, ", {}", flag.name()))?;
         write!(f, ")")
     }
 }

@@ -24,11 +24,7 @@ pub(super) struct UringLane {
 
 impl UringLane {
     pub(super) fn new(core: Core<KernelPort>, owner: Owner) -> Self {
-        Self {
-            core,
-            owner,
-            thread: None,
-        }
+        Self { core, owner, thread: None }
     }
 
     /// Whether the calling thread may use the ring; the first to ask becomes the owner of a ring for one thread.

@@ -105,10 +105,7 @@ impl UringDisk {
         let host = Host::read();
         let mut refused = Flags::default();
         let mut degraded = Vec::new();
-        let small = Build {
-            entries: 8,
-            ..Build::default()
-        };
+        let small = Build { entries: 8, ..Build::default() };
         let mut make = |role: Role, build: Build| {
             climb_down(role, &mut refused, |flags| build.ring(flags)).map_err(Refusal::Setup)
         };
@@ -116,46 +113,29 @@ impl UringDisk {
         let (mut pooled, pool_flags) = make(Role::new(Class::Get, Owner::Pool, false, false), small)?;
         inspect::verify(&mut pooled)?;
         let (features, pooled) = (pooled.params().clone(), pooled);
-        let poll = config.sqpoll.map(|idle| Build {
-            sqpoll_ms: Some(whole_ms(idle)),
-            ..small
-        });
+        let poll = config.sqpoll.map(|idle| Build { sqpoll_ms: Some(whole_ms(idle)), ..small });
         let poller = poll.and_then(|build| {
             let made = make(Role::new(Class::Get, Owner::Pool, true, false), build);
             made.map_err(|refusal| {
                 config.sqpoll = None;
                 let why = refusal.explain(&host);
-                degraded.push(format!(
-                    "polling of the submission queue (SQPOLL) is not to be had: {why}"
-                ));
+                degraded.push(format!("polling of the submission queue (SQPOLL) is not to be had: {why}"));
             })
             .ok()
         });
         let sqpoll = poller.is_some();
-        let restricted = Build {
-            restrict: config.restrict,
-            ..small
-        };
-        let owned = make(
-            Role::new(Class::Flush, Owner::Thread, sqpoll, config.restrict),
-            restricted,
-        )?
-        .1;
+        let restricted = Build { restrict: config.restrict, ..small };
+        let owned = make(Role::new(Class::Flush, Owner::Thread, sqpoll, config.restrict), restricted)?.1;
         let (master, is_poller) = match poller {
             Some((ring, _)) => (ring, true),
-            None => (
-                make(Role::new(Class::Get, Owner::Pool, false, false), small)?.0,
-                false,
-            ),
+            None => (make(Role::new(Class::Get, Owner::Pool, false, false), small)?.0, false),
         };
         let master = Arc::new(OwnRing::new(master));
         let poller = is_poller.then(|| Arc::clone(&master));
         let registry = Registry::new(Arc::clone(&arena), config.buffers.best(), master, &pooled, &host);
         if refused != Flags::default() {
-            let names: Vec<String> = refused
-                .iter()
-                .map(|f| format!("{} ({})", f.name(), f.since()))
-                .collect();
+            let names: Vec<String> =
+                refused.iter().map(|f| format!("{} ({})", f.name(), f.since())).collect();
             degraded.push(format!(
                 "the kernel ({}) refuses the ring flags {}: operations cost more interrupts, nothing else changes",
                 host.release,
@@ -185,11 +165,7 @@ impl UringDisk {
         let whole = |time: &Duration| time.as_micros() > 0;
         Waits {
             no_iowait: background && self.can_skip_iowait,
-            linger: self
-                .config
-                .linger
-                .filter(whole)
-                .filter(|_| background && self.can_linger),
+            linger: self.config.linger.filter(whole).filter(|_| background && self.can_linger),
         }
     }
 }
@@ -212,11 +188,7 @@ impl Disk for UringDisk {
         ];
         features.extend(optional.iter().filter(|(_, on)| *on).map(|(name, _)| name));
         let degraded = [self.degraded.clone(), self.registry.notes()].concat();
-        Caps {
-            backend: "io_uring",
-            features,
-            degraded,
-        }
+        Caps { backend: "io_uring", features, degraded }
     }
     fn arena(&self) -> &Arc<Arena> {
         &self.arena
@@ -243,12 +215,7 @@ impl Disk for UringDisk {
             attach: self.poller.as_ref().map(|ring| ring.as_raw_fd()),
             restrict: self.config.restrict,
         };
-        let role = Role::new(
-            spec.class,
-            spec.owner,
-            self.poller.is_some(),
-            self.config.restrict,
-        );
+        let role = Role::new(spec.class, spec.owner, self.poller.is_some(), self.config.restrict);
         let mut refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |errno| Refusal::Setup(errno).into_error(&Host::read());
         let (ring, flags) = climb_down(role, &mut refused, |flags| build.ring(flags)).map_err(failed)?;

@@ -43,11 +43,9 @@ impl Refusal {
                 "the kernel ({}) has io_uring without {what}; Linux 5.12 or newer is needed",
                 host.release
             ),
-            Refusal::Register(what, errno) => format!(
-                "io_uring_register ({what}) failed with {}; {}",
-                name(*errno),
-                filter_phrase(host)
-            ),
+            Refusal::Register(what, errno) => {
+                format!("io_uring_register ({what}) failed with {}; {}", name(*errno), filter_phrase(host))
+            }
             Refusal::Nop(errno) => format!(
                 "a ring could be made but a no-op on it failed with {}; {}",
                 name(*errno),
@@ -99,10 +97,7 @@ fn explain_setup(errno: i32, host: &Host) -> String {
             kib(RING_BYTES)
         ),
         libc::EMFILE | libc::ENFILE => {
-            let limit = host
-                .open_files
-                .soft
-                .map_or("unlimited".to_owned(), |n| n.to_string());
+            let limit = host.open_files.soft.map_or("unlimited".to_owned(), |n| n.to_string());
             format!(
                 "io_uring_setup found no free file descriptor ({}): the limit is {limit}; raise it (ulimit -n)",
                 name(errno)
@@ -154,10 +149,7 @@ mod tests {
             io_uring_disabled: disabled,
             io_uring_group: Some(991),
             seccomp: Some(seccomp),
-            memlock: crate::os::Limit {
-                soft: Some(64 << 10),
-                hard: None,
-            },
+            memlock: crate::os::Limit { soft: Some(64 << 10), hard: None },
             ..Host::default()
         }
     }
@@ -173,45 +165,18 @@ mod tests {
     #[test]
     fn each_cause_has_its_own_sentence() {
         let eperm = Refusal::Setup(libc::EPERM);
-        says(
-            &eperm,
-            &host(Some(2), 0),
-            &["kernel.io_uring_disabled is 2", "set it to 0"],
-        );
-        says(
-            &eperm,
-            &host(Some(1), 0),
-            &["kernel.io_uring_disabled is 1", "group 991"],
-        );
+        says(&eperm, &host(Some(2), 0), &["kernel.io_uring_disabled is 2", "set it to 0"]);
+        says(&eperm, &host(Some(1), 0), &["kernel.io_uring_disabled is 1", "group 991"]);
         says(&eperm, &host(Some(0), 2), &["seccomp filter", "Docker"]);
         says(&eperm, &host(Some(0), 0), &["no seccomp filter", "SELinux"]);
         let enosys = Refusal::Setup(libc::ENOSYS);
         says(&enosys, &host(None, 2), &["new enough", "Podman"]);
-        let old = Host {
-            release: "4.19.0".to_owned(),
-            ..host(None, 0)
-        };
+        let old = Host { release: "4.19.0".to_owned(), ..host(None, 0) };
         says(&enosys, &old, &["4.19.0", "older than io_uring"]);
-        says(
-            &Refusal::Setup(libc::ENOMEM),
-            &host(Some(0), 0),
-            &["RLIMIT_MEMLOCK is 64 KiB", "ulimit -l"],
-        );
-        says(
-            &Refusal::Setup(libc::EMFILE),
-            &host(Some(0), 0),
-            &["EMFILE", "ulimit -n"],
-        );
-        says(
-            &Refusal::Missing("READ"),
-            &host(Some(0), 0),
-            &["without READ", "5.12"],
-        );
-        says(
-            &Refusal::Nop(libc::EPERM),
-            &host(Some(0), 2),
-            &["no-op", "seccomp"],
-        );
+        says(&Refusal::Setup(libc::ENOMEM), &host(Some(0), 0), &["RLIMIT_MEMLOCK is 64 KiB", "ulimit -l"]);
+        says(&Refusal::Setup(libc::EMFILE), &host(Some(0), 0), &["EMFILE", "ulimit -n"]);
+        says(&Refusal::Missing("READ"), &host(Some(0), 0), &["without READ", "5.12"]);
+        says(&Refusal::Nop(libc::EPERM), &host(Some(0), 2), &["no-op", "seccomp"]);
     }
 
     #[test]

@@ -17,38 +17,18 @@ pub(super) fn entry(port: &mut impl Port, slot: &mut Slot, tag: u64, link: bool,
     let mut span = |buf: &Buf, len: usize| {
         let index = port.fixed(buf, (moved, len - moved), idle);
         *fixed = index.is_some();
-        Span {
-            addr: buf.as_ptr() as usize + moved,
-            len: (len - moved) as u32,
-            fixed: index,
-        }
+        Span { addr: buf.as_ptr() as usize + moved, len: (len - moved) as u32, fixed: index }
     };
     let call = match &slot.op {
-        Op::Read { offset, buf, len, .. } => Call::Read {
-            span: span(buf, *len),
-            offset: offset + moved as u64,
-        },
-        Op::Write {
-            offset,
-            buf,
-            len,
-            dsync,
-            ..
-        } => Call::Write {
-            span: span(buf, *len),
-            offset: offset + moved as u64,
-            dsync: *dsync,
-        },
-        Op::Sync { data_only, .. } => Call::Sync {
-            data_only: *data_only,
-        },
+        Op::Read { offset, buf, len, .. } => {
+            Call::Read { span: span(buf, *len), offset: offset + moved as u64 }
+        }
+        Op::Write { offset, buf, len, dsync, .. } => {
+            Call::Write { span: span(buf, *len), offset: offset + moved as u64, dsync: *dsync }
+        }
+        Op::Sync { data_only, .. } => Call::Sync { data_only: *data_only },
     };
-    Entry {
-        tag,
-        fd: fd(slot.op.file()).as_raw_fd(),
-        call,
-        link,
-    }
+    Entry { tag, fd: fd(slot.op.file()).as_raw_fd(), call, link }
 }
 
 /// Counts an operation that succeeded.

@@ -15,11 +15,7 @@ use crate::os::Host;
 use crate::{Arena, Buf, Class, Owner, PAGE};
 
 fn ring(role: Role, entries: u32) -> Option<(io_uring::IoUring, Flags)> {
-    let build = Build {
-        entries,
-        restrict: role.restrict,
-        ..Build::default()
-    };
+    let build = Build { entries, restrict: role.restrict, ..Build::default() };
     match climb_down(role, &mut Flags::default(), |flags| build.ring(flags)) {
         Ok(made) => Some(made),
         Err(errno) => {
@@ -37,13 +33,7 @@ fn registry(arena: &Arc<Arena>, best: Rung) -> Option<Arc<Registry>> {
     let (master, other) = (ring(role(false), 8)?.0, ring(role(false), 8)?.0);
     let host = Host::read();
     let master = Arc::new(OwnRing::new(master));
-    Some(Arc::new(Registry::new(
-        Arc::clone(arena),
-        best,
-        master,
-        &other,
-        &host,
-    )))
+    Some(Arc::new(Registry::new(Arc::clone(arena), best, master, &other, &host)))
 }
 
 fn answers(port: &mut KernelPort, count: usize) -> Vec<(u64, i32)> {
@@ -85,11 +75,7 @@ fn blanked_entries_do_nothing() {
                 tag: i as u64,
                 fd: file.as_raw_fd(),
                 call: Call::Write {
-                    span: Span {
-                        addr: buf.as_ptr() as usize,
-                        len: PAGE as u32,
-                        fixed: None,
-                    },
+                    span: Span { addr: buf.as_ptr() as usize, len: PAGE as u32, fixed: None },
                     offset: (i * PAGE) as u64,
                     dsync: false,
                 },
@@ -101,16 +87,10 @@ fn blanked_entries_do_nothing() {
         assert_eq!(port.queued(), 3);
         port.blank(2);
         assert_eq!(port.queued(), 3);
-        assert_eq!(
-            answers(&mut port, 3),
-            [(2, PAGE as i32), (FILLER, 0), (FILLER, 0)]
-        );
+        assert_eq!(answers(&mut port, 3), [(2, PAGE as i32), (FILLER, 0), (FILLER, 0)]);
         let mut page = vec![0xFF; 3 * PAGE];
         file.read_exact_at(&mut page, 0).unwrap();
-        assert!(
-            page[..2 * PAGE].iter().all(|&x| x == 0),
-            "a blanked write was done"
-        );
+        assert!(page[..2 * PAGE].iter().all(|&x| x == 0), "a blanked write was done");
         assert!(page[2 * PAGE..].iter().all(|&x| x == round));
     }
 }
@@ -127,10 +107,7 @@ fn a_restricted_ring_refuses_everything_else() {
     let entries = [
         (opcode::Timeout::new(&raw const timeout).build(), -libc::EACCES),
         (opcode::Fallocate::new(types::Fd(0), 1).build(), -libc::EACCES),
-        (
-            opcode::Nop::new().build().flags(squeue::Flags::ASYNC),
-            -libc::EACCES,
-        ),
+        (opcode::Nop::new().build().flags(squeue::Flags::ASYNC), -libc::EACCES),
         (opcode::Nop::new().build(), 0),
     ];
     for (entry, expected) in entries {
@@ -163,11 +140,7 @@ fn a_table_that_cannot_be_replaced_is_cloned_anew_when_idle() {
     let low = bufs.iter().find(|b| slice(b) == 0).unwrap();
     let high = bufs.iter().find(|b| slice(b) == 1).unwrap();
     let mut fixed = |buf: &Buf, idle: bool| registry.fixed(&mut table, &lane, buf, (0, PAGE), idle);
-    assert_eq!(
-        fixed(low, false),
-        Some(0),
-        "an empty table can be cloned into at any time"
-    );
+    assert_eq!(fixed(low, false), Some(0), "an empty table can be cloned into at any time");
     assert_eq!(fixed(high, false), None);
     assert_eq!(fixed(low, false), Some(0));
     assert_eq!(fixed(high, true), Some(1));
@@ -188,13 +161,7 @@ fn memory_is_charged_as_the_kernel_does() {
             return;
         };
         // A limit that leaves room for one slice beside what is kept for rings.
-        let host = Host {
-            memlock: crate::os::Limit {
-                soft: Some(2 << 20),
-                hard: None,
-            },
-            ..Host::default()
-        };
+        let host = Host { memlock: crate::os::Limit { soft: Some(2 << 20), hard: None }, ..Host::default() };
         let master = Arc::new(OwnRing::new(master.0));
         let registry = Registry::new(Arc::clone(&arena), best, master, &other.0, &host);
         if registry.rung() != best {
@@ -208,11 +175,6 @@ fn memory_is_charged_as_the_kernel_does() {
             registry.fixed(&mut table, ring, &buf, (0, PAGE), true).is_some()
         });
         assert_eq!(fixed, expected, "{best:?}");
-        assert_eq!(
-            registry.notes().len(),
-            usize::from(best == Rung::PerRing),
-            "{:?}",
-            registry.notes()
-        );
+        assert_eq!(registry.notes().len(), usize::from(best == Rung::PerRing), "{:?}", registry.notes());
     }
 }

@@ -115,12 +115,7 @@ pub(super) struct Role {
 
 impl Role {
     pub(super) fn new(class: Class, owner: Owner, sqpoll: bool, restrict: bool) -> Self {
-        Self {
-            log: class == Class::Log,
-            owner,
-            sqpoll,
-            restrict,
-        }
+        Self { log: class == Class::Log, owner, sqpoll, restrict }
     }
 
     /// The flags of such a ring on a kernel that refuses `refused`.
@@ -193,16 +188,8 @@ mod tests {
     use super::*;
     use Flag::*;
 
-    const THREAD: Role = Role {
-        log: false,
-        owner: Owner::Thread,
-        sqpoll: false,
-        restrict: false,
-    };
-    const POOL: Role = Role {
-        owner: Owner::Pool,
-        ..THREAD
-    };
+    const THREAD: Role = Role { log: false, owner: Owner::Thread, sqpoll: false, restrict: false };
+    const POOL: Role = Role { owner: Owner::Pool, ..THREAD };
 
     /// A kernel that knows only `known`, with the kernel's own rules on combinations.
     fn kernel(known: &'static [Flag]) -> impl FnMut(Flags) -> Result<(), i32> {
@@ -229,45 +216,24 @@ mod tests {
     }
 
     const V6_6: &[Flag] = &Flag::ALL;
-    const V6_1: &[Flag] = &[
-        Clamp,
-        Disabled,
-        SubmitAll,
-        CoopTaskrun,
-        TaskrunFlag,
-        SingleIssuer,
-        DeferTaskrun,
-    ];
+    const V6_1: &[Flag] = &[Clamp, Disabled, SubmitAll, CoopTaskrun, TaskrunFlag, SingleIssuer, DeferTaskrun];
     const V6_0: &[Flag] = &[Clamp, Disabled, SubmitAll, CoopTaskrun, TaskrunFlag, SingleIssuer];
     const V5_19: &[Flag] = &[Clamp, Disabled, SubmitAll, CoopTaskrun, TaskrunFlag];
     const V5_15: &[Flag] = &[Clamp, Disabled];
 
     #[test]
     fn each_kernel_gets_the_best_it_knows() {
-        let thread = [
-            Clamp,
-            Disabled,
-            SubmitAll,
-            TaskrunFlag,
-            SingleIssuer,
-            DeferTaskrun,
-        ];
+        let thread = [Clamp, Disabled, SubmitAll, TaskrunFlag, SingleIssuer, DeferTaskrun];
         assert_eq!(granted(THREAD, V6_6), Flags::of(&thread).with(NoSqarray));
         assert_eq!(granted(THREAD, V6_1), Flags::of(&thread));
         assert_eq!(
             granted(THREAD, V6_0),
             Flags::of(&[Clamp, Disabled, SubmitAll, CoopTaskrun, TaskrunFlag, SingleIssuer])
         );
-        assert_eq!(
-            granted(THREAD, V5_19),
-            Flags::of(&[Clamp, SubmitAll, CoopTaskrun, TaskrunFlag])
-        );
+        assert_eq!(granted(THREAD, V5_19), Flags::of(&[Clamp, SubmitAll, CoopTaskrun, TaskrunFlag]));
         assert_eq!(granted(THREAD, V5_15), Flags::of(&[Clamp]));
         assert_eq!(granted(THREAD, &[]), Flags::default());
-        assert_eq!(
-            granted(POOL, V6_6),
-            Flags::of(&[Clamp, SubmitAll, CoopTaskrun, TaskrunFlag, NoSqarray])
-        );
+        assert_eq!(granted(POOL, V6_6), Flags::of(&[Clamp, SubmitAll, CoopTaskrun, TaskrunFlag, NoSqarray]));
         assert_eq!(granted(POOL, V5_15), Flags::of(&[Clamp]));
     }
 
@@ -282,29 +248,16 @@ mod tests {
 
     #[test]
     fn sqpoll_excludes_task_run_flags() {
-        let flags = Role {
-            sqpoll: true,
-            ..THREAD
-        }
-        .wanted(Flags::default());
-        assert_eq!(
-            flags,
-            Flags::of(&[Clamp, Disabled, SubmitAll, SingleIssuer, NoSqarray])
-        );
+        let flags = Role { sqpoll: true, ..THREAD }.wanted(Flags::default());
+        assert_eq!(flags, Flags::of(&[Clamp, Disabled, SubmitAll, SingleIssuer, NoSqarray]));
     }
 
     #[test]
     fn restriction_is_refused_rather_than_dropped() {
-        let role = Role {
-            restrict: true,
-            ..POOL
-        };
+        let role = Role { restrict: true, ..POOL };
         assert!(granted(role, V5_15).has(Disabled));
         let mut refused = Flags::default();
-        assert_eq!(
-            climb_down(role, &mut refused, kernel(&[Clamp])),
-            Err(libc::EINVAL)
-        );
+        assert_eq!(climb_down(role, &mut refused, kernel(&[Clamp])), Err(libc::EINVAL));
         assert_eq!(refused, Flags::default());
     }
 
@@ -315,10 +268,6 @@ mod tests {
         assert_eq!(result, Err(libc::ENOMEM));
         let result: Result<((), Flags), i32> = climb_down(THREAD, &mut refused, |_| Err(libc::EINVAL));
         assert_eq!(result, Err(libc::EINVAL));
-        assert_eq!(
-            refused,
-            Flags::default(),
-            "EINVAL to the end has another cause than the flags"
-        );
+        assert_eq!(refused, Flags::default(), "EINVAL to the end has another cause than the flags");
     }
 }

@@ -84,10 +84,7 @@ impl Slab {
     /// # Panics
     /// If the slot is empty: the caller's bookkeeping is broken.
     pub(super) fn get(&mut self, index: u32) -> &mut Slot {
-        self.entries[index as usize]
-            .slot
-            .as_mut()
-            .expect("an index is used only while its slot is full")
+        self.entries[index as usize].slot.as_mut().expect("an index is used only while its slot is full")
     }
 
     /// What the kernel knows the operation by.

@@ -27,64 +27,33 @@ pub(super) fn raw(file: &File) -> i32 {
 
 pub(super) fn bench(depth: usize, seed: u64) -> Bench {
     let counters = Arc::<Counters>::default();
-    let core = Core::new(
-        FakeRing::new(depth, seed),
-        Arc::clone(&counters),
-        Class::Get,
-        depth,
-        0,
-    );
-    Bench {
-        arena: Arena::new(8 << 20).unwrap(),
-        counters,
-        core,
-    }
+    let core = Core::new(FakeRing::new(depth, seed), Arc::clone(&counters), Class::Get, depth, 0);
+    Bench { arena: Arena::new(8 << 20).unwrap(), counters, core }
 }
 
 impl Bench {
     pub(super) fn write(&self, file: &File, page: u64, pages: usize, fill: u8) -> Op {
         let mut buf = self.arena.alloc(pages * PAGE).unwrap();
         buf.as_mut_slice().fill(fill);
-        Op::Write {
-            file: file.clone(),
-            offset: page * PAGE as u64,
-            len: buf.len(),
-            buf,
-            dsync: false,
-        }
+        Op::Write { file: file.clone(), offset: page * PAGE as u64, len: buf.len(), buf, dsync: false }
     }
 
     fn read(&self, file: &File, page: u64, pages: usize) -> Op {
         let buf = self.arena.alloc(pages * PAGE).unwrap();
-        Op::Read {
-            file: file.clone(),
-            offset: page * PAGE as u64,
-            len: buf.len(),
-            buf,
-        }
+        Op::Read { file: file.clone(), offset: page * PAGE as u64, len: buf.len(), buf }
     }
 
     pub(super) fn sync(file: &File) -> Op {
-        Op::Sync {
-            file: file.clone(),
-            data_only: true,
-        }
+        Op::Sync { file: file.clone(), data_only: true }
     }
 
     fn fault(&mut self, page: u64, faults: &[Fault]) {
         let key = Key::At(page * PAGE as u64);
-        self.core
-            .port
-            .faults
-            .insert(key, faults.iter().copied().collect());
+        self.core.port.faults.insert(key, faults.iter().copied().collect());
     }
 
     fn chain(&mut self, ops: Vec<Op>) {
-        let mut ops = ops
-            .into_iter()
-            .enumerate()
-            .map(|(i, op)| (i as u64, op))
-            .collect();
+        let mut ops = ops.into_iter().enumerate().map(|(i, op)| (i as u64, op)).collect();
         assert!(self.core.push_chain(&mut ops));
     }
 
@@ -100,9 +69,7 @@ impl Bench {
         let done = self.reap_all();
         let tokens: Vec<u64> = done.iter().map(|c| c.token).collect();
         assert!(tokens.is_sorted(), "out of order: {tokens:?}");
-        done.into_iter()
-            .map(|c| c.result.map_err(|e| e.errno()))
-            .collect()
+        done.into_iter().map(|c| c.result.map_err(|e| e.errno())).collect()
     }
 
     pub(super) fn counts(&self) -> ClassCounts {
@@ -128,10 +95,7 @@ fn a_short_read_goes_on_to_the_end_of_the_file() {
     assert!(buf.as_slice()[..3 * PAGE + 100].iter().all(|&x| x == 7));
     // The second piece ended off a page: no third to learn that the file is over.
     let counts = b.counts();
-    assert_eq!(
-        (counts.sqes, counts.short, counts.reads, counts.plain),
-        (2, 1, 1, 1)
-    );
+    assert_eq!((counts.sqes, counts.short, counts.reads, counts.plain), (2, 1, 1, 1));
     assert_eq!(counts.read_bytes, 3 * PAGE as u64 + 100);
 }
 
@@ -151,26 +115,13 @@ fn a_short_write_in_a_chain_is_finished_then_synced() {
     b.chain(vec![b.write(&f, 0, 1, 1), b.write(&f, 2, 4, 2), Bench::sync(&f)]);
     assert_eq!(b.results(), [Ok(PAGE), Ok(4 * PAGE), Ok(0)]);
     assert!(b.core.port.file[2 * PAGE..6 * PAGE].iter().all(|&x| x == 2));
-    assert_eq!(
-        b.executed(3),
-        [true],
-        "the rest starts where the first piece ended"
-    );
+    assert_eq!(b.executed(3), [true], "the rest starts where the first piece ended");
     // Three entries, then the rest of the write and the sync again: two chains for the kernel, one for the caller.
     let counts = b.counts();
-    assert_eq!(
-        (counts.sqes, counts.short, counts.chains, counts.enters),
-        (5, 1, 1, 2)
-    );
+    assert_eq!((counts.sqes, counts.short, counts.chains, counts.enters), (5, 1, 1, 2));
     assert_eq!((counts.writes, counts.syncs, counts.failed), (2, 1, 0));
     let synced = b.core.port.executed.last().unwrap();
-    assert_eq!(
-        *synced,
-        Executed {
-            key: Key::Sync(raw(&f)),
-            whole: true
-        }
-    );
+    assert_eq!(*synced, Executed { key: Key::Sync(raw(&f)), whole: true });
 }
 
 #[test]
@@ -204,14 +155,8 @@ fn a_failure_cancels_the_rest_of_its_chain_only() {
     b.core.push(9, b.write(&f, 5, 1, 1)).unwrap();
     let mut results = b.reap_all();
     results.sort_by_key(|c| c.token);
-    let results: Vec<_> = results
-        .into_iter()
-        .map(|c| c.result.map_err(|e| e.errno()))
-        .collect();
-    assert_eq!(
-        results,
-        [Ok(PAGE), Err(libc::EIO), Err(libc::ECANCELED), Ok(PAGE)]
-    );
+    let results: Vec<_> = results.into_iter().map(|c| c.result.map_err(|e| e.errno())).collect();
+    assert_eq!(results, [Ok(PAGE), Err(libc::EIO), Err(libc::ECANCELED), Ok(PAGE)]);
 }
 
 #[test]
@@ -264,21 +209,12 @@ fn a_chain_that_the_kernel_takes_in_part_stays_a_chain() {
             if fail {
                 b.fault(0, &[Fault::Errno(libc::EIO)]);
             }
-            b.chain(vec![
-                b.write(&f, 0, 1, 1),
-                b.write(&f, 1, 1, 2),
-                b.write(&f, 2, 1, 3),
-                Bench::sync(&f),
-            ]);
+            b.chain(vec![b.write(&f, 0, 1, 1), b.write(&f, 1, 1, 2), b.write(&f, 2, 1, 3), Bench::sync(&f)]);
             let results = b.results();
             if fail {
                 let canceled = Err(libc::ECANCELED);
                 assert_eq!(results, [Err(libc::EIO), canceled, canceled, canceled]);
-                assert_eq!(
-                    b.core.port.executed.len(),
-                    1,
-                    "nothing behind a failed write is started"
-                );
+                assert_eq!(b.core.port.executed.len(), 1, "nothing behind a failed write is started");
             } else {
                 assert_eq!(results, [Ok(PAGE), Ok(PAGE), Ok(PAGE), Ok(0)]);
                 let whole = b.core.port.executed.iter().filter(|e| e.whole).count();
@@ -333,10 +269,7 @@ fn draining_waits_for_the_kernel_and_sends_nothing_new() {
     b.core.push(1, b.write(&f, 1, 1, 1)).unwrap();
     b.core.drain();
     assert_eq!(b.core.taken(), 0);
-    assert!(
-        b.executed(1).is_empty(),
-        "an operation that was never submitted is not started by a drop"
-    );
+    assert!(b.executed(1).is_empty(), "an operation that was never submitted is not started by a drop");
     let arena = Arc::clone(&b.arena);
     drop(b);
     assert_eq!(arena.allocated(), 0);

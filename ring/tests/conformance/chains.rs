@@ -11,12 +11,7 @@ const CANCELED: Result<usize, i32> = Err(libc::ECANCELED);
 pub fn completions_come_in_order(b: &Backend) {
     let file = b.create("f");
     let mut lane = b.pooled(8);
-    let ops = vec![
-        b.write(&file, 0, 1, 1),
-        b.write(&file, 0, 2, 2),
-        sync(&file),
-        b.read(&file, 1, 1),
-    ];
+    let ops = vec![b.write(&file, 0, 1, 1), b.write(&file, 0, 2, 2), sync(&file), b.read(&file, 1, 1)];
     assert_eq!(chain(&mut *lane, ops), [Ok(PAGE), Ok(2 * PAGE), Ok(0), Ok(PAGE)]);
     assert_eq!(b.fills(&file, 0, 2), [2, 2], "the second write came second");
 }
@@ -33,12 +28,8 @@ pub fn a_failure_breaks_a_chain(b: &Backend) {
     let file = b.filled("f", 2, 1);
     let readonly = b.disk.open(file.path(), OpenOptions::READ).unwrap();
     let mut lane = b.pooled(8);
-    let ops = vec![
-        b.write(&file, 0, 1, 5),
-        b.write(&readonly, 0, 1, 6),
-        b.write(&file, 1, 1, 7),
-        sync(&file),
-    ];
+    let ops =
+        vec![b.write(&file, 0, 1, 5), b.write(&readonly, 0, 1, 6), b.write(&file, 1, 1, 7), sync(&file)];
     let results = chain(&mut *lane, ops);
     assert_eq!(results, [Ok(PAGE), Err(libc::EBADF), CANCELED, CANCELED]);
     assert_eq!(b.fills(&file, 0, 2), [5, 2]);
@@ -54,10 +45,7 @@ pub fn what_comes_after_a_broken_chain_is_not_touched(b: &Backend) {
     assert!(lane.push_chain(&mut whole));
     let mut done = all(&mut *lane);
     done.sort_by_key(|c| c.token);
-    let results: Vec<_> = done
-        .into_iter()
-        .map(|c| c.result.map_err(|e| e.errno()))
-        .collect();
+    let results: Vec<_> = done.into_iter().map(|c| c.result.map_err(|e| e.errno())).collect();
     assert_eq!(results, [Ok(0), CANCELED, Ok(PAGE), Ok(PAGE), Ok(0)]);
 }
 
@@ -111,11 +99,7 @@ pub fn many_chains_keep_their_order(b: &Backend) {
         let mut last = vec![None; CHAINS as usize];
         for c in done {
             let (chain, at) = ((c.token / 10) as usize, c.token % 10);
-            assert!(
-                last[chain] < Some(at),
-                "chain {chain}: {at} after {:?}",
-                last[chain]
-            );
+            assert!(last[chain] < Some(at), "chain {chain}: {at} after {:?}", last[chain]);
             last[chain] = Some(at);
             c.result.unwrap();
             if at == 2 {

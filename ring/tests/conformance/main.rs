@@ -20,9 +20,7 @@ macro_rules! conformance {
             $(mod $module {
                 $(#[test]
                 fn $case() {
-                    for backend in crate::harness::$backend().into_iter() {
-                        crate::$module::$case(&backend);
-                    }
+                    crate::harness::$backend().into_iter().for_each(|backend| crate::$module::$case(&backend));
                 })*
             })*
         }

@@ -15,10 +15,7 @@ pub fn missing_and_existing_files_are_told_apart(b: &Backend) {
     b.create("f");
     let exists = b.disk.open(&path, OpenOptions::CREATE).unwrap_err();
     assert_eq!(exists.kind(), IoErrorKind::AlreadyExists);
-    let if_missing = OpenOptions {
-        create: Create::IfMissing,
-        ..OpenOptions::WRITE
-    };
+    let if_missing = OpenOptions { create: Create::IfMissing, ..OpenOptions::WRITE };
     b.disk.open(&path, if_missing).unwrap();
     b.disk.open(&b.path("g"), if_missing).unwrap();
     for error in [
@@ -70,10 +67,7 @@ pub fn sizes_change_as_told(b: &Backend) {
 pub fn directories_are_made_and_listed(b: &Backend) {
     let dir = b.path("sub");
     b.disk.create_dir(&dir).unwrap();
-    assert_eq!(
-        b.disk.create_dir(&dir).unwrap_err().kind(),
-        IoErrorKind::AlreadyExists
-    );
+    assert_eq!(b.disk.create_dir(&dir).unwrap_err().kind(), IoErrorKind::AlreadyExists);
     let orphan = b.disk.create_dir(&b.path("no/such")).unwrap_err();
     assert_eq!(orphan.kind(), IoErrorKind::NotFound);
     assert!(b.disk.list(&dir).unwrap().is_empty());
@@ -94,10 +88,7 @@ pub fn a_directory_has_one_owner(b: &Backend) {
 }
 
 pub fn a_mapping_and_the_file_are_one(b: &Backend) {
-    let options = OpenOptions {
-        direct: false,
-        ..OpenOptions::CREATE
-    };
+    let options = OpenOptions { direct: false, ..OpenOptions::CREATE };
     let file = b.disk.open(&b.path("staging"), options).unwrap();
     assert!(!file.is_direct());
     let mut lane = b.pooled(4);
@@ -123,21 +114,12 @@ pub fn errors_say_what_where_and_why(b: &Backend) {
     let readonly = b.disk.open(file.path(), OpenOptions::READ).unwrap();
     let mut lane = b.pooled(4);
     let done = one(&mut *lane, b.write(&readonly, 3, 1, 1));
-    assert!(
-        done.buf.is_some(),
-        "a failed operation gives its buffer back as well"
-    );
+    assert!(done.buf.is_some(), "a failed operation gives its buffer back as well");
     let error = done.result.unwrap_err();
-    assert_eq!(
-        (error.op(), error.path(), error.offset()),
-        ("write", file.path(), Some(3 * PAGE as u64))
-    );
+    assert_eq!((error.op(), error.path(), error.offset()), ("write", file.path(), Some(3 * PAGE as u64)));
     assert_eq!(error.errno(), libc::EBADF);
     let text = error.to_string();
-    assert!(
-        text.contains("cannot write") && text.contains("offset 12288"),
-        "{text}"
-    );
+    assert!(text.contains("cannot write") && text.contains("offset 12288"), "{text}");
 }
 
 pub fn space_is_known(b: &Backend) {

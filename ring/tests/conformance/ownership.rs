@@ -8,11 +8,9 @@ use crate::harness::{Backend, all, arena, one, sync};
 
 pub fn dropping_a_lane_frees_its_buffers(b: &Backend) {
     let file = b.filled("f", 64, 0);
-    for (class, owner) in [
-        (Class::Get, Owner::Pool),
-        (Class::Flush, Owner::Thread),
-        (Class::Log, Owner::Thread),
-    ] {
+    for (class, owner) in
+        [(Class::Get, Owner::Pool), (Class::Flush, Owner::Thread), (Class::Log, Owner::Thread)]
+    {
         for round in 0..10 {
             let mut lane = b.lane(class, 128, owner);
             for i in 0..64 {
@@ -44,22 +42,13 @@ pub fn buffers_of_another_arena_work(b: &Backend) {
     let file = b.filled("f", 1, 42);
     let mut lane = b.pooled(4);
     let other = arena(1 << 20);
-    let op = Op::Read {
-        file,
-        offset: 0,
-        buf: other.alloc(PAGE).unwrap(),
-        len: PAGE,
-    };
+    let op = Op::Read { file, offset: 0, buf: other.alloc(PAGE).unwrap(), len: PAGE };
     let before = b.disk.counters().snapshot();
     let done = one(&mut *lane, op);
     assert_eq!(done.result.unwrap(), PAGE);
     assert!(done.buf.unwrap().as_slice().iter().all(|&x| x == 42));
     let counts = b.disk.counters().snapshot().since(&before).total();
-    assert_eq!(
-        (counts.plain, counts.fixed),
-        (1, 0),
-        "only the disk's own memory can be registered"
-    );
+    assert_eq!((counts.plain, counts.fixed), (1, 0), "only the disk's own memory can be registered");
 }
 
 pub fn an_open_file_outlives_its_name(b: &Backend) {
@@ -107,8 +96,7 @@ pub fn lanes_do_not_see_each_other(b: &Backend) {
     let mut lanes: Vec<_> = (0..4).map(|_| b.pooled(8)).collect();
     for (i, lane) in lanes.iter_mut().enumerate() {
         for page in 0..4 {
-            lane.push((i * 100 + page) as u64, b.read(&file, i * 4 + page, 1))
-                .unwrap();
+            lane.push((i * 100 + page) as u64, b.read(&file, i * 4 + page, 1)).unwrap();
         }
         lane.submit().unwrap();
     }

@@ -44,12 +44,7 @@ impl Child {
     #[track_caller]
     pub fn aborted(self) -> String {
         let text = self.text();
-        assert_eq!(
-            self.0.status.signal(),
-            Some(libc::SIGABRT),
-            "{}\n{text}",
-            self.0.status
-        );
+        assert_eq!(self.0.status.signal(), Some(libc::SIGABRT), "{}\n{text}", self.0.status);
         text
     }
 }
@@ -72,10 +67,7 @@ pub fn log_to_stdout() {
 
 /// Sets a resource limit, soft and hard, and gives up root (and with it CAP_IPC_LOCK).
 pub fn limit_unprivileged(resource: libc::__rlimit_resource_t, bytes: u64) {
-    let limit = libc::rlimit {
-        rlim_cur: bytes,
-        rlim_max: bytes,
-    };
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     // SAFETY: plain system calls; `limit` outlives its.
     unsafe {
         assert_eq!(libc::setrlimit(resource, &raw const limit), 0);
@@ -87,18 +79,9 @@ pub fn limit_unprivileged(resource: libc::__rlimit_resource_t, bytes: u64) {
 
 /// Makes the io_uring system calls of this thread fail with `errno`, as container profiles do.
 pub fn forbid_io_uring(errno: i32) {
-    let bpf = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
-    let [setup, enter, register] = [
-        libc::SYS_io_uring_setup,
-        libc::SYS_io_uring_enter,
-        libc::SYS_io_uring_register,
-    ]
-    .map(|nr| nr as u32);
+    let bpf = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
+    let [setup, enter, register] =
+        [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register].map(|nr| nr as u32);
     let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let filter = [
         bpf(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
@@ -106,27 +89,12 @@ pub fn forbid_io_uring(errno: i32) {
         bpf(equal, 2, 0, enter),
         bpf(equal, 1, 0, register),
         bpf(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-        bpf(
-            libc::BPF_RET | libc::BPF_K,
-            0,
-            0,
-            libc::SECCOMP_RET_ERRNO | errno as u32,
-        ),
+        bpf(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
     ];
-    let program = libc::sock_fprog {
-        len: filter.len() as u16,
-        filter: filter.as_ptr().cast_mut(),
-    };
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
     // SAFETY: plain system calls; the program and its filter outlive theirs.
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(
-            libc::prctl(
-                libc::PR_SET_SECCOMP,
-                libc::SECCOMP_MODE_FILTER,
-                &raw const program
-            ),
-            0
-        );
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
     }
 }

@@ -12,30 +12,18 @@ use crate::harness::uring;
 fn a_usable_directory_is_found_usable_and_left_as_it_was() {
     let Some(b) = uring() else { return };
     let probe = report(&b.root);
-    let get = |topic: &str, name: &str| {
-        probe
-            .get(topic, name)
-            .unwrap_or_else(|| panic!("{topic}: {name}"))
-    };
+    let get = |topic: &str, name: &str| probe.get(topic, name).unwrap_or_else(|| panic!("{topic}: {name}"));
     assert_eq!(get("io_uring", "available").value, "yes");
     for opcode in ["NOP", "READ", "READ_FIXED", "WRITE", "WRITE_FIXED", "FSYNC"] {
         assert_eq!(get("io_uring", opcode).value, "yes");
     }
-    assert!(
-        get("file system", "trial").value.starts_with("io_uring"),
-        "{:?}",
-        get("file system", "trial")
-    );
+    assert!(get("file system", "trial").value.starts_with("io_uring"), "{:?}", get("file system", "trial"));
     assert_eq!(get("file system", "trial").level, Level::Ok);
     assert_eq!(get("file system", "shared mapping").value, "yes");
     let (direct, caps) = (get("file system", "O_DIRECT"), b.disk.caps());
     assert_eq!(direct.value == "yes", b.create("f").is_direct());
     for flag in ["submit_all", "single_issuer", "defer_taskrun"] {
-        assert_eq!(
-            get("io_uring", flag).value == "yes",
-            caps.features.contains(&flag),
-            "{flag}"
-        );
+        assert_eq!(get("io_uring", flag).value == "yes", caps.features.contains(&flag), "{flag}");
     }
     assert!(get("limits", "locked memory").meaning.len() > 10);
     let mut seen = HashSet::new();
@@ -65,11 +53,7 @@ fn a_directory_in_memory_is_a_warning() {
     let kind = probe.get("file system", "type").unwrap();
     assert!(kind.value.starts_with("tmpfs"), "{kind:?}");
     assert_eq!(kind.level, Level::Warn);
-    assert_eq!(
-        probe.get("file system", "trial").unwrap().level,
-        Level::Ok,
-        "it works all the same"
-    );
+    assert_eq!(probe.get("file system", "trial").unwrap().level, Level::Ok, "it works all the same");
 }
 
 #[test]

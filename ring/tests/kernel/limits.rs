@@ -15,12 +15,7 @@ fn some_file(b: &Backend) -> ringwood_ring::File {
 }
 
 fn read(arena: &Arc<Arena>, file: &ringwood_ring::File) -> Op {
-    Op::Read {
-        file: file.clone(),
-        offset: 0,
-        buf: arena.alloc(PAGE).unwrap(),
-        len: PAGE,
-    }
+    Op::Read { file: file.clone(), offset: 0, buf: arena.alloc(PAGE).unwrap(), len: PAGE }
 }
 
 fn unprivileged(limit: u64, arena_bytes: usize, check: impl FnOnce(&dyn Disk, &str)) {
@@ -33,11 +28,7 @@ fn unprivileged(limit: u64, arena_bytes: usize, check: impl FnOnce(&dyn Disk, &s
         Err(e) => return println!("skipped: {e}"),
     };
     for owner in [Owner::Pool, Owner::Thread] {
-        let spec = LaneSpec {
-            class: Class::Get,
-            depth: 8,
-            owner,
-        };
+        let spec = LaneSpec { class: Class::Get, depth: 8, owner };
         let mut lane = disk.lane(spec).unwrap();
         assert_eq!(one(&mut *lane, read(&arena, &file)).result.unwrap(), PAGE);
     }
@@ -52,10 +43,7 @@ fn memory_over_the_limit_is_used_unregistered() {
             let counts = disk.counters().snapshot().total();
             assert_eq!((counts.plain, counts.fixed), (2, 0));
             assert!(degraded.contains("RLIMIT_MEMLOCK is 2048 KiB"), "{degraded}");
-            assert!(
-                degraded.contains("8192 KiB") && degraded.contains("ulimit -l"),
-                "{degraded}"
-            );
+            assert!(degraded.contains("8192 KiB") && degraded.contains("ulimit -l"), "{degraded}");
         });
     });
     child.succeeded();
@@ -63,16 +51,13 @@ fn memory_over_the_limit_is_used_unregistered() {
 
 #[test]
 fn memory_within_the_limit_is_registered_without_privileges() {
-    let child = in_child(
-        "limits::memory_within_the_limit_is_registered_without_privileges",
-        || {
-            unprivileged(8 << 20, 4 << 20, |disk, degraded| {
-                let counts = disk.counters().snapshot().total();
-                assert_eq!((counts.plain, counts.fixed), (0, 2), "{degraded}");
-                assert!(!degraded.contains("RLIMIT_MEMLOCK"), "{degraded}");
-            });
-        },
-    );
+    let child = in_child("limits::memory_within_the_limit_is_registered_without_privileges", || {
+        unprivileged(8 << 20, 4 << 20, |disk, degraded| {
+            let counts = disk.counters().snapshot().total();
+            assert_eq!((counts.plain, counts.fixed), (0, 2), "{degraded}");
+            assert!(!degraded.contains("RLIMIT_MEMLOCK"), "{degraded}");
+        });
+    });
     child.succeeded();
 }
 
@@ -86,20 +71,10 @@ fn a_write_cut_short_by_the_kernel_breaks_its_chain_when_the_rest_fails() {
         unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         limit_unprivileged(libc::RLIMIT_FSIZE, 2 * PAGE as u64);
         let mut lane = b.pooled(8);
-        let results = chain(
-            &mut *lane,
-            vec![b.write(&file, 0, 3, 5), b.write(&file, 0, 1, 6), sync(&file)],
-        );
-        assert_eq!(
-            results,
-            [Err(libc::EFBIG), Err(libc::ECANCELED), Err(libc::ECANCELED)]
-        );
+        let results = chain(&mut *lane, vec![b.write(&file, 0, 3, 5), b.write(&file, 0, 1, 6), sync(&file)]);
+        assert_eq!(results, [Err(libc::EFBIG), Err(libc::ECANCELED), Err(libc::ECANCELED)]);
         let counts = b.disk.counters().snapshot().total();
-        assert_eq!(
-            (counts.short, counts.failed),
-            (1, 3),
-            "the kernel wrote two pages of three"
-        );
+        assert_eq!((counts.short, counts.failed), (1, 3), "the kernel wrote two pages of three");
         assert_eq!(b.fills(&file, 0, 3), [5, 5]);
         println!("DONE");
         std::mem::forget(b); // Its directory can no longer be removed by this user; the system call below ends it all.
@@ -117,14 +92,8 @@ fn a_ring_that_dies_with_work_in_flight_takes_the_process_along() {
     let child = in_child(name, || {
         let b = uring().unwrap();
         let file = b.filled("f", 64, 0);
-        let mut lane = b
-            .disk
-            .lane(LaneSpec {
-                class: Class::Flush,
-                depth: 64,
-                owner: Owner::Thread,
-            })
-            .unwrap();
+        let mut lane =
+            b.disk.lane(LaneSpec { class: Class::Flush, depth: 64, owner: Owner::Thread }).unwrap();
         for page in 0..64 {
             lane.push(page as u64, b.read(&file, page, 1)).unwrap();
         }
@@ -146,10 +115,7 @@ fn a_ring_that_dies_with_work_in_flight_takes_the_process_along() {
         }
     });
     let text = child.aborted();
-    assert!(
-        text.contains("operations in flight") && text.contains("aborting"),
-        "{text}"
-    );
+    assert!(text.contains("operations in flight") && text.contains("aborting"), "{text}");
 }
 
 #[test]
@@ -160,15 +126,9 @@ fn another_process_that_holds_a_directory_is_named() {
         // SAFETY: no other thread of this test binary reads this variable.
         unsafe { std::env::set_var("RINGWOOD_TEST_DIR", dir.path()) };
         let lock = disk.lock_dir(dir.path()).unwrap();
-        let child = in_child(
-            "limits::another_process_that_holds_a_directory_is_named",
-            || unreachable!(),
-        );
+        let child = in_child("limits::another_process_that_holds_a_directory_is_named", || unreachable!());
         let text = child.succeeded();
-        assert!(
-            text.contains(&format!("process {}", std::process::id())),
-            "{text}"
-        );
+        assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
         assert!(text.contains("Locked"), "{text}");
         drop(lock);
     } else {
@@ -256,8 +216,5 @@ fn signals_disturb_nothing() {
         assert_eq!(b.disk.counters().snapshot().total().failed, 0);
     });
     let text = child.succeeded();
-    assert!(
-        text.contains("DONE") || text.contains("skipped:"),
-        "no signal ever came: {text}"
-    );
+    assert!(text.contains("DONE") || text.contains("skipped:"), "no signal ever came: {text}");
 }

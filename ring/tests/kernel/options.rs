@@ -24,19 +24,13 @@ fn backend(config: UringConfig, feature: &str) -> Option<Backend> {
 /// Chains, batches, failures, both kinds of owner.
 fn works(b: &Backend) {
     let file = b.filled("f", 64, 0);
-    for (class, owner) in [
-        (Class::Log, Owner::Thread),
-        (Class::Get, Owner::Pool),
-        (Class::Compaction, Owner::Thread),
-    ] {
+    for (class, owner) in
+        [(Class::Log, Owner::Thread), (Class::Get, Owner::Pool), (Class::Compaction, Owner::Thread)]
+    {
         let mut lane = b.lane(class, 64, owner);
         for round in 0..20 {
-            let ops = vec![
-                b.write(&file, 3, 2, round),
-                b.write(&file, 4, 1, 77),
-                sync(&file),
-                b.read(&file, 4, 1),
-            ];
+            let ops =
+                vec![b.write(&file, 3, 2, round), b.write(&file, 4, 1, 77), sync(&file), b.read(&file, 4, 1)];
             assert_eq!(chain(&mut *lane, ops), [Ok(2 * PAGE), Ok(PAGE), Ok(0), Ok(PAGE)]);
         }
         let broken = vec![b.read(&file, 1000, 1), sync(&file)];
@@ -59,10 +53,7 @@ fn works(b: &Backend) {
 
 #[test]
 fn a_polled_queue_works_and_saves_calls() {
-    let config = UringConfig {
-        sqpoll: Some(Duration::from_millis(20)),
-        ..UringConfig::default()
-    };
+    let config = UringConfig { sqpoll: Some(Duration::from_millis(20)), ..UringConfig::default() };
     let Some(b) = backend(config, "sqpoll") else {
         return;
     };
@@ -78,10 +69,7 @@ fn a_polled_queue_works_and_saves_calls() {
 
 #[test]
 fn a_restricted_ring_does_all_a_store_needs() {
-    let config = UringConfig {
-        restrict: true,
-        ..UringConfig::default()
-    };
+    let config = UringConfig { restrict: true, ..UringConfig::default() };
     let Some(b) = backend(config, "restricted") else {
         return;
     };
@@ -94,10 +82,7 @@ fn a_restricted_ring_does_all_a_store_needs() {
 
 #[test]
 fn background_lanes_wait_for_batches() {
-    let config = UringConfig {
-        linger: Some(Duration::from_millis(5)),
-        ..UringConfig::default()
-    };
+    let config = UringConfig { linger: Some(Duration::from_millis(5)), ..UringConfig::default() };
     let Some(b) = backend(config, "min_wait") else {
         return;
     };
@@ -137,9 +122,5 @@ fn a_chain_of_the_log_advances_while_its_owner_does_something_else() {
     }
     assert_eq!(out.len(), 2, "write and sync are done");
     let counts = *b.disk.counters().snapshot().class(Class::Log);
-    assert_eq!(
-        (counts.enters, counts.sqes),
-        (1, 2),
-        "with the one call that submitted them"
-    );
+    assert_eq!((counts.enters, counts.sqes), (1, 2), "with the one call that submitted them");
 }

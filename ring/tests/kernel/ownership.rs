@@ -74,19 +74,13 @@ fn dropping_another_threads_lane_frees_nothing_that_is_in_use() {
         assert!(held <= 64 * PAGE);
         println!("{class:?}: {} of 64 buffers given up", held / PAGE);
         if class == Class::Log {
-            assert_eq!(
-                held, 0,
-                "completions appear without the thread, so all buffers come home"
-            );
+            assert_eq!(held, 0, "completions appear without the thread, so all buffers come home");
         }
         // Whatever is still the kernel's is not given out again: new buffers keep what is put into them.
         let fresh: Vec<_> = (0..64).map(|i| b.buf(1, 100 + i)).collect();
         assert_eq!(b.fills(&file, 0, 64).len(), 64);
         for (i, buf) in fresh.iter().enumerate() {
-            assert!(
-                buf.as_slice().iter().all(|&x| x == 100 + i as u8),
-                "a freed buffer was written to"
-            );
+            assert!(buf.as_slice().iter().all(|&x| x == 100 + i as u8), "a freed buffer was written to");
         }
     }
 }
@@ -125,11 +119,8 @@ fn after_a_fork_only_the_parent_goes_on() {
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             let used = lane.reap(6, &mut Vec::new());
-            let made = b.disk.lane(ringwood_ring::LaneSpec {
-                class: Class::Get,
-                depth: 4,
-                owner: Owner::Pool,
-            });
+            let made =
+                b.disk.lane(ringwood_ring::LaneSpec { class: Class::Get, depth: 4, owner: Owner::Pool });
             let refused = |text: String| text.contains("fork");
             let right =
                 used.is_err_and(|e| refused(e.to_string())) && made.is_err_and(|e| refused(e.to_string()));

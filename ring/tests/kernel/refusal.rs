@@ -9,25 +9,16 @@ const ARENA: usize = 1 << 20;
 /// In the child: what each choice gives.
 fn try_all_choices() {
     let disk = open_disk(IoChoice::Auto, ARENA, UringConfig::default()).unwrap();
-    println!(
-        "AUTO {}: {}",
-        disk.caps().backend,
-        disk.caps().degraded.join(" / ")
-    );
+    println!("AUTO {}: {}", disk.caps().backend, disk.caps().degraded.join(" / "));
     let error = open_disk(IoChoice::Uring, ARENA, UringConfig::default()).unwrap_err();
     println!("URING {:?} {error}", error.kind());
     let error = UringDisk::new(Arena::new(ARENA).unwrap(), UringConfig::default()).unwrap_err();
-    assert!(matches!(
-        error.kind(),
-        IoErrorKind::Unsupported | IoErrorKind::Memory
-    ));
+    assert!(matches!(error.kind(), IoErrorKind::Unsupported | IoErrorKind::Memory));
     let disk = open_disk(IoChoice::Syscalls, ARENA, UringConfig::default()).unwrap();
     assert!(disk.caps().degraded.is_empty(), "asked for, so nothing to excuse");
     // The fallback works.
     let dir = tempfile::tempdir().unwrap();
-    let file = disk
-        .open(&dir.path().join("f"), ringwood_ring::OpenOptions::CREATE)
-        .unwrap();
+    let file = disk.open(&dir.path().join("f"), ringwood_ring::OpenOptions::CREATE).unwrap();
     disk.allocate(&file, 8192).unwrap();
 }
 
@@ -59,55 +50,34 @@ fn a_filter_that_answers_eperm_is_named() {
 
 #[test]
 fn a_filter_that_answers_enosys_is_not_taken_for_an_old_kernel() {
-    let child = in_child(
-        "refusal::a_filter_that_answers_enosys_is_not_taken_for_an_old_kernel",
-        || {
-            log_to_stdout();
-            forbid_io_uring(libc::ENOSYS);
-            try_all_choices();
-        },
-    );
-    check(
-        &child.succeeded(),
-        "Unsupported",
-        &["ENOSYS", "new enough", "seccomp filter"],
-    );
+    let child = in_child("refusal::a_filter_that_answers_enosys_is_not_taken_for_an_old_kernel", || {
+        log_to_stdout();
+        forbid_io_uring(libc::ENOSYS);
+        try_all_choices();
+    });
+    check(&child.succeeded(), "Unsupported", &["ENOSYS", "new enough", "seccomp filter"]);
 }
 
 #[test]
 fn too_little_locked_memory_for_a_ring_is_named_with_figures() {
-    let child = in_child(
-        "refusal::too_little_locked_memory_for_a_ring_is_named_with_figures",
-        || {
-            log_to_stdout();
-            limit_unprivileged(libc::RLIMIT_MEMLOCK, 8 << 10);
-            try_all_choices();
-        },
-    );
-    check(
-        &child.succeeded(),
-        "Memory",
-        &["ENOMEM", "RLIMIT_MEMLOCK is 8 KiB", "ulimit -l"],
-    );
+    let child = in_child("refusal::too_little_locked_memory_for_a_ring_is_named_with_figures", || {
+        log_to_stdout();
+        limit_unprivileged(libc::RLIMIT_MEMLOCK, 8 << 10);
+        try_all_choices();
+    });
+    check(&child.succeeded(), "Memory", &["ENOMEM", "RLIMIT_MEMLOCK is 8 KiB", "ulimit -l"]);
 }
 
 #[test]
 fn too_few_descriptors_are_named_with_figures() {
     let child = in_child("refusal::too_few_descriptors_are_named_with_figures", || {
         log_to_stdout();
-        let limit = libc::rlimit {
-            rlim_cur: 3,
-            rlim_max: 64,
-        };
+        let limit = libc::rlimit { rlim_cur: 3, rlim_max: 64 };
         // SAFETY: a plain system call; `limit` outlives it.
         let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
         assert_eq!(set, 0);
         let disk = open_disk(IoChoice::Auto, ARENA, UringConfig::default()).unwrap();
-        println!(
-            "AUTO {}: {}",
-            disk.caps().backend,
-            disk.caps().degraded.join(" / ")
-        );
+        println!("AUTO {}: {}", disk.caps().backend, disk.caps().degraded.join(" / "));
         let error = open_disk(IoChoice::Uring, ARENA, UringConfig::default()).unwrap_err();
         println!("URING {:?} {error}", error.kind());
     });

@@ -7,10 +7,7 @@ use ringwood_ring::{Arena, Class, LaneSpec, Op, Owner, PAGE, RegisteredBuffers, 
 use crate::harness::{Backend, all, one};
 
 fn backend(arena_bytes: usize, buffers: RegisteredBuffers) -> Option<Backend> {
-    let config = UringConfig {
-        buffers,
-        ..UringConfig::default()
-    };
+    let config = UringConfig { buffers, ..UringConfig::default() };
     match UringDisk::new(Arena::new(arena_bytes).unwrap(), config) {
         Ok(disk) => Some(Backend::of("uring", disk)),
         Err(e) => {
@@ -50,11 +47,7 @@ fn each_way_of_registering_is_used_and_counted() {
             println!("skipped: {buffers:?} is not to be had: {:?}", caps.degraded);
             continue;
         }
-        let expected = if buffers == RegisteredBuffers::Off {
-            (0, 6)
-        } else {
-            (6, 0)
-        };
+        let expected = if buffers == RegisteredBuffers::Off { (0, 6) } else { (6, 0) };
         assert_eq!(work(&b), expected, "{buffers:?}: {:?}", b.disk.caps());
     }
 }
@@ -68,10 +61,7 @@ fn memory_that_comes_into_use_later_is_registered_then() {
             return;
         };
         let (arena, file) = (Arc::clone(b.disk.arena()), b.filled("f", 8, 1));
-        let mut lanes = [
-            b.lane(Class::Scan, 8, Owner::Pool),
-            b.lane(Class::Scan, 8, Owner::Thread),
-        ];
+        let mut lanes = [b.lane(Class::Scan, 8, Owner::Pool), b.lane(Class::Scan, 8, Owner::Thread)];
         let before = b.disk.counters().snapshot();
         let mut held = Vec::new();
         for slice in 1..=3 {
@@ -104,10 +94,7 @@ fn memory_that_comes_into_use_later_is_registered_then() {
         }
         if buffers == RegisteredBuffers::Shared {
             let text = format!("{:?}", b.disk);
-            assert!(
-                text.contains("3 of 4 slices"),
-                "the fourth was never used: {text}"
-            );
+            assert!(text.contains("3 of 4 slices"), "the fourth was never used: {text}");
         }
     }
 }
@@ -120,10 +107,7 @@ fn transfers_larger_than_a_registered_slice_are_plain() {
     let file = b.create("f");
     let mut lane = b.lane(Class::Flush, 2, Owner::Thread);
     let pages = (4 << 20) / PAGE;
-    assert_eq!(
-        one(&mut *lane, b.write(&file, 0, pages, 8)).result.unwrap(),
-        4 << 20
-    );
+    assert_eq!(one(&mut *lane, b.write(&file, 0, pages, 8)).result.unwrap(), 4 << 20);
     assert_eq!(b.disk.counters().snapshot().class(Class::Flush).plain, 1);
     assert_eq!(b.fills(&file, 1023, 1), [8]);
 }
@@ -133,22 +117,12 @@ fn a_buffer_of_the_whole_arena_is_one_registered_operation() {
     let Some(b) = backend(1 << 20, RegisteredBuffers::Shared) else {
         return;
     };
-    let spec = LaneSpec {
-        class: Class::Flush,
-        depth: 2,
-        owner: Owner::Thread,
-    };
+    let spec = LaneSpec { class: Class::Flush, depth: 2, owner: Owner::Thread };
     let mut lane = b.disk.lane(spec).unwrap();
     let file = b.create("f");
     let mut buf = b.disk.arena().alloc(1 << 20).unwrap();
     buf.as_mut_slice().fill(3);
-    let write = Op::Write {
-        file: file.clone(),
-        offset: 0,
-        len: buf.len(),
-        buf,
-        dsync: false,
-    };
+    let write = Op::Write { file: file.clone(), offset: 0, len: buf.len(), buf, dsync: false };
     let done = one(&mut *lane, write);
     assert_eq!(done.result.unwrap(), 1 << 20);
     drop(done.buf);

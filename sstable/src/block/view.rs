@@ -95,7 +95,12 @@ impl<'a> BlockView<'a> {
         if first == self.len() || self.head(first) != head {
             return first;
         }
-        // Several keys may share a head, and versions of one key do.
+        self.first_tied_from(first, suffix, head, seq)
+    }
+
+    /// Index of the first entry at or after the target among those from `first` on that share its head: several keys may, and
+    /// versions of one key do.
+    fn first_tied_from(&self, first: usize, suffix: &[u8], head: u32, seq: u64) -> usize {
         let (mut low, mut high) = (first, first + 1);
         while high < self.len() && self.head(high) == head {
             high += 1;
@@ -114,22 +119,34 @@ impl<'a> BlockView<'a> {
     /// The newest version of `key` at or below `seq`, if this block has it.
     #[must_use]
     pub fn find(&self, key: &[u8], seq: u64) -> Option<Found> {
-        let i = self.seek(key, seq);
-        if i == self.len() || !self.key_is(i, key) {
+        let suffix = key.strip_prefix(self.prefix())?;
+        let head = head_of(suffix);
+        let mut i = self.first_head_from(head);
+        if i == self.len() || self.head(i) != head {
             return None;
         }
-        let (seq, kind) = self.tag(i);
-        Some(Found { seq, kind, value: self.value_range(i) })
+        if i + 1 < self.len() && self.head(i + 1) == head {
+            i = self.first_tied_from(i, suffix, head, seq);
+        }
+        if i == self.len() || !self.suffix_is(i, suffix, head) {
+            return None;
+        }
+        let (found, kind) = self.tag(i);
+        (found <= seq).then(|| Found { seq: found, kind, value: self.value_range(i) })
     }
 
     /// Whether entry `i` has this key.
     #[must_use]
     pub fn key_is(&self, i: usize, key: &[u8]) -> bool {
-        let prefix = self.prefix();
-        key.len() == prefix.len() + self.suffix_len(i)
-            && key.starts_with(prefix)
-            && head_of(&key[prefix.len()..]) == self.head(i)
-            && key.get(prefix.len() + 4..).unwrap_or_default() == self.rest(i)
+        key.strip_prefix(self.prefix()).is_some_and(|suffix| self.suffix_is(i, suffix, head_of(suffix)))
+    }
+
+    /// Whether the key of entry `i` has `suffix`, whose head is `head`, after the prefix.
+    #[inline]
+    fn suffix_is(&self, i: usize, suffix: &[u8], head: u32) -> bool {
+        self.suffix_len(i) == suffix.len()
+            && self.head(i) == head
+            && suffix.get(4..).is_none_or(|tail| tail == self.rest(i))
     }
 
     /// Appends what the key of entry `i` has after the prefix.
@@ -137,9 +154,11 @@ impl<'a> BlockView<'a> {
     pub(crate) fn suffix_into(&self, i: usize, out: &mut Vec<u8>) {
         let len = self.suffix_len(i);
         let head = self.head(i).to_be_bytes();
-        out.extend_from_slice(&head[..len.min(4)]);
-        if len > 4 {
+        if len >= 4 {
+            out.extend_from_slice(&head);
             out.extend_from_slice(self.rest(i));
+        } else {
+            out.extend_from_slice(&head[..len]);
         }
     }
 

@@ -24,6 +24,9 @@ use crate::footer::Properties;
 use crate::hash::KeyHash;
 use crate::index::Index;
 
+/// Memory for packed bytes that a fetch keeps; a single large block takes more for a moment.
+const PACKED_KEPT: usize = 64 << 10;
+
 /// Where a block lies in its file: whole pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
@@ -213,7 +216,9 @@ impl Table {
                 }
                 packed.clear();
                 packed.extend_from_slice(stored);
-                seal::unpack(codec, decompressor, packed, &mut frame[..len])?;
+                let unpacked = seal::unpack(codec, decompressor, packed, &mut frame[..len]);
+                packed.shrink_to(PACKED_KEPT);
+                unpacked?;
             }
             let view = BlockView::parse(&frame[..frame_bytes])?;
             view.validate()?;

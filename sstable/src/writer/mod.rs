@@ -17,6 +17,7 @@
 //!
 //! The new file's name is durable only after a sync of its directory, which is the caller's, once for all new files.
 
+mod options;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,6 @@ use std::sync::Arc;
 
 use ringwood_ring::{Completion, Disk, IoError, IoErrorKind, Lane, Op, OpenOptions, PAGE, page_ceil};
 
-use crate::block::Compression;
 use crate::block::pack::{Packed, Packer};
 use crate::block::seal;
 use crate::checksum::Checksum;
@@ -34,48 +34,8 @@ use crate::filter::FilterBuilder;
 use crate::footer::{Footer, Properties, Section, SectionKind};
 use crate::hash::KeyHash;
 use crate::index::IndexBuilder;
+pub use options::{TableOptions, TableSummary};
 use stream::Stream;
-
-/// How a table is written.
-#[derive(Debug, Clone)]
-pub struct TableOptions {
-    /// Bytes of a block on disk: whole pages up to 32 KiB. One page, the default, makes a point read one page.
-    pub block_bytes: usize,
-    /// Compression of blocks.
-    pub compression: Compression,
-    /// Write a filter: some 9.5 bits a key.
-    pub filter: bool,
-    /// Bytes that the file will have, about: so much is reserved at first, since writing past the end of a file is slow.
-    pub expected_bytes: u64,
-    /// Mixed into every checksum, so that blocks of an earlier file of the same id cannot pass for this one's. Random by default.
-    pub salt: Option<u64>,
-    /// Who writes: a name and a version, for the properties.
-    pub creator: String,
-}
-
-impl Default for TableOptions {
-    fn default() -> Self {
-        Self {
-            block_bytes: PAGE,
-            compression: Compression::None,
-            filter: true,
-            expected_bytes: 0,
-            salt: None,
-            creator: concat!("ringwood ", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
-
-/// What was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableSummary {
-    /// The table's id.
-    pub id: u64,
-    /// Length of the file.
-    pub file_bytes: u64,
-    /// Counts and bounds.
-    pub properties: Properties,
-}
 
 /// Smallest step by which a file that outgrows what was reserved is reserved further.
 const RESERVE_STEP: u64 = 8 << 20;
@@ -442,9 +402,10 @@ impl TableWriter {
 
 /// Gives a packed block its place and its checksum.
 fn emit(block: Packed<'_>, stream: &mut Stream, checksum: &Checksum, index: &mut IndexBuilder) {
-    seal::seal(checksum, stream.end(), block.bytes);
-    index.add(block.bytes.len(), block.frame_bytes, block.first, block.last);
-    stream.append(block.bytes);
+    let Packed { bytes, frame_bytes, first, last } = block;
+    seal::seal(checksum, stream.end(), bytes);
+    index.add(bytes.len(), frame_bytes, first, last);
+    stream.append(bytes);
 }
 
 impl Drop for TableWriter {

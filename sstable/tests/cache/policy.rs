@@ -21,9 +21,9 @@ fn a_hot_set_survives_a_scan_of_ten_times_the_cache() {
     let hot = FRAMES * 9 / 10;
     let table = table(FRAMES, hot + 10 * FRAMES);
     for _ in 0..3 {
-        (0..hot).for_each(|b| drop(table.touch(b, Hint::Point)));
+        table.touch_all(0..hot, Hint::Point);
     }
-    (hot..hot + 10 * FRAMES).for_each(|b| drop(table.touch(b, Hint::Scan)));
+    table.touch_all(hot..hot + 10 * FRAMES, Hint::Scan);
     assert_eq!(survivors(&table, hot), hot);
 }
 
@@ -31,8 +31,8 @@ fn a_hot_set_survives_a_scan_of_ten_times_the_cache() {
 #[test]
 fn a_scan_changes_a_small_part_of_the_cache() {
     let table = table(FRAMES, 20 * FRAMES);
-    (0..FRAMES).for_each(|b| drop(table.touch(b, Hint::Point)));
-    (FRAMES..20 * FRAMES).for_each(|b| drop(table.touch(b, Hint::Scan)));
+    table.touch_all(0..FRAMES, Hint::Point);
+    table.touch_all(FRAMES..20 * FRAMES, Hint::Scan);
     let left = survivors(&table, FRAMES);
     assert!(left >= FRAMES * 31 / 32, "{left} of {FRAMES}");
 }
@@ -41,9 +41,9 @@ fn a_scan_changes_a_small_part_of_the_cache() {
 #[test]
 fn point_reads_take_a_scans_frames() {
     let table = table(FRAMES, 20 * FRAMES);
-    (FRAMES..3 * FRAMES).for_each(|b| drop(table.touch(b, Hint::Scan)));
+    table.touch_all(FRAMES..3 * FRAMES, Hint::Scan);
     let wanted = FRAMES * 9 / 10;
-    (0..wanted).for_each(|b| drop(table.touch(b, Hint::Point)));
+    table.touch_all(0..wanted, Hint::Point);
     assert_eq!(survivors(&table, wanted), wanted);
 }
 
@@ -53,12 +53,12 @@ fn only_point_hits_keep_a_block() {
     let table = table(FRAMES, 20 * FRAMES);
     let scanned = FRAMES / 2;
     for _ in 0..10 {
-        (0..scanned).for_each(|b| drop(table.touch(b, Hint::Scan)));
+        table.touch_all(0..scanned, Hint::Scan);
     }
     assert_eq!(survivors(&table, scanned), scanned);
     let wanted = 10;
     (0..wanted).for_each(|b| assert!(table.touch(b, Hint::Point)));
-    (10 * FRAMES..13 * FRAMES).for_each(|b| drop(table.touch(b, Hint::Scan)));
+    table.touch_all(10 * FRAMES..13 * FRAMES, Hint::Scan);
     assert_eq!(survivors(&table, wanted), wanted);
     assert_eq!(survivors(&table, scanned), wanted);
 }
@@ -69,7 +69,7 @@ fn one_time_reads_do_not_flush() {
     let hot = FRAMES / 2;
     let table = table(FRAMES, 100 * FRAMES);
     for _ in 0..3 {
-        (0..hot).for_each(|b| drop(table.touch(b, Hint::Point)));
+        table.touch_all(0..hot, Hint::Point);
     }
     let mut hits = 0;
     for i in 0..20 * FRAMES {
@@ -103,11 +103,7 @@ fn zipf_trace(frames: u32, blocks: u32, exponent: f64, noise: bool) -> (u32, u32
     let (mut ours, mut theirs) = (0, 0);
     let reads = (30 * frames).max(40_000);
     for i in 0..reads {
-        let block = if noise && i % 2 == 0 {
-            random.below(blocks)
-        } else {
-            zipf.next(&mut random)
-        };
+        let block = if noise && i % 2 == 0 { random.below(blocks) } else { zipf.next(&mut random) };
         let (a, b) = (table.touch(block, Hint::Point), lru.touch(block));
         if i > reads / 4 {
             ours += u32::from(a);
@@ -129,10 +125,7 @@ fn at_least_as_good_as_lru_on_zipf_traces() {
                         "{frames:5} frames, 1/{share:<2} of the blocks, exponent {exponent:4}, noise {noise:5}: \
                          {ours:3} ‰ hits, LRU {lru:3} ‰"
                     );
-                    assert!(
-                        ours >= lru,
-                        "{frames} frames 1/{share} {exponent} {noise}: {ours} < {lru}"
-                    );
+                    assert!(ours >= lru, "{frames} frames 1/{share} {exponent} {noise}: {ours} < {lru}");
                 }
             }
         }

@@ -16,7 +16,7 @@ fn memory_follows_the_size_that_is_read() {
         let old = Table::new(&cache, 1, blocks(from), from as usize * PAGE).lightly_marked();
         let new = Table::new(&cache, 2, blocks(to), to as usize * PAGE).lightly_marked();
         for _ in 0..3 {
-            (0..blocks(from)).for_each(|b| drop(old.read(b, Hint::Point)));
+            old.touch_all(0..blocks(from), Hint::Point);
         }
         assert!((0..blocks(from)).all(|b| old.has(b)), "the old size has it all");
         let mut random = Random(7);
@@ -41,7 +41,7 @@ fn a_hot_size_is_not_robbed_by_a_stream_of_another() {
     let hot = Table::new(&cache, 1, hot_blocks, PAGE).lightly_marked();
     let stream = Table::new(&cache, 2, 200_000, 4 * PAGE).lightly_marked();
     for _ in 0..3 {
-        (0..hot_blocks).for_each(|b| drop(hot.touch(b, Hint::Point)));
+        hot.touch_all(0..hot_blocks, Hint::Point);
     }
     let (mut random, mut hits) = (Random(3), 0);
     for block in 0..50_000 {
@@ -61,10 +61,7 @@ fn sizes_share() {
             Table::new(&cache, 1, 20_000, PAGE).lightly_marked(),
             Table::new(&cache, 2, 5_000, 4 * PAGE).lightly_marked(),
         ];
-        let zipfs = [
-            Zipf::new(20_000, 0.9, &mut random),
-            Zipf::new(5_000, 0.9, &mut random),
-        ];
+        let zipfs = [Zipf::new(20_000, 0.9, &mut random), Zipf::new(5_000, 0.9, &mut random)];
         for _ in 0..40_000 {
             tables[first].touch(zipfs[first].next(&mut random), Hint::Point);
         }
@@ -76,10 +73,7 @@ fn sizes_share() {
             }
         }
         // Twenty thousand blocks on half the memory would be hit in about six of ten.
-        assert!(
-            hits.iter().all(|&h| h > 50_000),
-            "{hits:?} hits of 100000 each, first {first}"
-        );
+        assert!(hits.iter().all(|&h| h > 50_000), "{hits:?} hits of 100000 each, first {first}");
     }
 }
 
@@ -87,9 +81,7 @@ fn sizes_share() {
 #[test]
 fn no_size_is_shut_out_of_a_tiny_cache() {
     let (_arena, cache) = cache_of(16);
-    let tables: Vec<Table> = (0..4)
-        .map(|i| Table::new(&cache, i, 50, PAGE << i).lightly_marked())
-        .collect();
+    let tables: Vec<Table> = (0..4).map(|i| Table::new(&cache, i, 50, PAGE << i).lightly_marked()).collect();
     let mut random = Random(5);
     let mut cached = [0; 4];
     for _ in 0..4000 {

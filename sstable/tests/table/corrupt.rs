@@ -152,3 +152,49 @@ fn a_file_cut_under_an_open_table_is_an_error() {
     let table = Arc::clone(&table);
     assert!(table.verify(&bench.disk, &mut *lane).is_err());
 }
+
+/// Index, filter or properties changed *with* a right checksum, as only a bug or malice does: never a panic.
+#[test]
+fn forged_sections_never_panic() {
+    let bench = Bench::new();
+    let entries = small();
+    bench.write(1, &entries, TableOptions { salt: Some(5), ..TableOptions::default() });
+    let whole = std::fs::read(bench.path(1)).unwrap();
+    let footer = whole.len() - 4096;
+    let number = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let mut random = 1u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) as usize % below
+    };
+    let (mut opened, mut refused) = (0, 0);
+    for _ in 0..1500 {
+        let mut bad = whole.clone();
+        let section = footer + 56 + 24 * next(3);
+        let (offset, len) = (number(&bad, section + 8), number(&bad, section + 16));
+        for _ in 0..1 + next(3) {
+            bad[offset + next(len)] = next(256) as u8;
+        }
+        let mut crc = crc32fast::Hasher::new();
+        for part in [1u64, 5, offset as u64] {
+            crc.update(&part.to_le_bytes());
+        }
+        crc.update(&bad[offset..offset + len]);
+        bad[section..][4..8].copy_from_slice(&crc.finalize().to_le_bytes());
+        let sum = crc32fast::hash(&bad[footer..footer + 4092]);
+        bad[footer + 4092..].copy_from_slice(&sum.to_le_bytes());
+        std::fs::write(bench.path(1), &bad).unwrap();
+        let Ok(table) = bench.open(1) else {
+            refused += 1;
+            continue;
+        };
+        opened += 1;
+        let _ = scan(&table, &bench);
+        for e in &entries {
+            let _ = get(&table, &e.0, e.1, &bench);
+        }
+        let mut lane = bench.lane(ringwood_ring::Class::Control, 8);
+        let _ = table.verify(&bench.disk, &mut *lane);
+    }
+    assert!(opened > 50 && refused > 50, "{opened} opened, {refused} refused: both paths are tried");
+}

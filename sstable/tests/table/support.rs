@@ -1,7 +1,7 @@
 //! A disk in a temporary directory, and tables made of sorted lists.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringwood_ring::{Arena, Class, ClassCounts, Disk, Lane, LaneSpec, Owner, SyscallDisk};
@@ -14,7 +14,8 @@ use tempfile::TempDir;
 pub(crate) type Owned = (Vec<u8>, u64, Kind, Vec<u8>);
 
 pub(crate) struct Bench {
-    pub(crate) dir: TempDir,
+    pub(crate) dir: PathBuf,
+    _temp: Option<TempDir>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) cache: Arc<BlockCache>,
     lane: RefCell<Box<dyn Lane>>,
@@ -28,32 +29,44 @@ impl Bench {
     }
 
     pub(crate) fn with(arena_bytes: usize, cache_bytes: usize) -> Self {
-        let disk: Arc<dyn Disk> = SyscallDisk::new(Arena::new(arena_bytes).unwrap(), Vec::new());
+        // Tests that write a file thousands of times need no device under it.
+        let memory = Path::new("/dev/shm");
+        let temp = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+        let disk = SyscallDisk::new(Arena::new(arena_bytes).unwrap(), Vec::new());
+        Self::on(disk, temp.path().to_path_buf(), Some(temp), cache_bytes)
+    }
+
+    pub(crate) fn on(disk: Arc<dyn Disk>, dir: PathBuf, temp: Option<TempDir>, cache_bytes: usize) -> Self {
         let cache = BlockCache::new(disk.arena(), cache_bytes, None);
         let lane = RefCell::new(lane(&disk, Class::Get, DEPTH));
-        // Tests that write a file thousands of times need no device under it.
-        let memory = std::path::Path::new("/dev/shm");
-        let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
-        Self { dir: dir.unwrap(), disk, cache, lane }
+        Self { dir, _temp: temp, disk, cache, lane }
     }
 
     pub(crate) fn path(&self, id: u64) -> PathBuf {
-        self.dir.path().join(format!("{id:06}.sst"))
+        self.dir.join(format!("{id:06}.sst"))
     }
 
     pub(crate) fn write(&self, id: u64, entries: &[Owned], options: TableOptions) -> TableSummary {
-        let mut writer = TableWriter::create(&self.disk, &self.path(id), id, options, 2, 64 << 10).unwrap();
-        let mut lane = lane(&self.disk, Class::Flush, 8);
+        self.try_write(id, entries, options).unwrap()
+    }
+
+    pub(crate) fn try_write(
+        &self,
+        id: u64,
+        entries: &[Owned],
+        options: TableOptions,
+    ) -> Result<TableSummary> {
+        let mut writer = TableWriter::create(&self.disk, &self.path(id), id, options, 2, 64 << 10)?;
+        let mut lane = self.disk.lane(LaneSpec { class: Class::Flush, depth: 8, owner: Owner::Pool })?;
         for e in entries {
-            writer.add(&entry(e)).unwrap();
+            writer.add(&entry(e))?;
             if !writer.has_room() {
-                writer.drive(&mut *lane).unwrap();
+                writer.drive(&mut *lane)?;
             }
         }
-        writer.seal().unwrap();
-        writer.drive(&mut *lane).unwrap();
-        assert!(writer.is_done());
-        writer.finish().unwrap()
+        writer.seal()?;
+        writer.drive(&mut *lane)?;
+        writer.finish()
     }
 
     pub(crate) fn open(&self, id: u64) -> Result<Arc<Table>> {

@@ -135,7 +135,11 @@ impl GroupWriter {
     /// The next stretch of a group that ends at `end`.
     fn stretch(&self, end: Lsn, sync: bool, segments: &Segments) -> Result<Stretch> {
         // A sync without new bytes is of the file that holds the last ones.
-        let at = if self.written < end { self.written } else { self.written.saturating_sub(1) };
+        let at = if self.written < end {
+            self.written
+        } else {
+            self.written.saturating_sub(1)
+        };
         let segment = segments.holding(at).ok_or_else(|| {
             // Appends end within segments that exist; a gap here is a bug, and writing on would be worse.
             let hint = format!("no segment holds log position {at}");
@@ -157,7 +161,9 @@ impl GroupWriter {
 
     /// Pushes what can be pushed now.
     fn push(&mut self, staging: &Consumer, lane: &mut dyn Lane) -> Result<()> {
-        let Some(Group { stretch, .. }) = &mut self.group else { return Ok(()) };
+        let Some(Group { stretch, .. }) = &mut self.group else {
+            return Ok(());
+        };
         if self.failed.is_some() {
             return Ok(());
         }
@@ -178,7 +184,8 @@ impl GroupWriter {
             let is_only = stretch.pushed == stretch.begin && until == stretch.end;
             let is_last = until == stretch.end && stretch.writes == 0;
             // A write that is durable by itself makes nothing else durable: it must be all that is not synced.
-            let dsync = stretch.needs_sync && is_only && self.mode == SyncMode::Dsync && self.synced == stretch.begin;
+            let dsync =
+                stretch.needs_sync && is_only && self.mode == SyncMode::Dsync && self.synced == stretch.begin;
             let write = Op::Write {
                 file: stretch.file.clone(),
                 offset: PAGE as u64 + (from - stretch.segment_start),
@@ -206,7 +213,8 @@ impl GroupWriter {
                 push_one(lane, WRITE, write)?;
             }
         }
-        if stretch.pushed == stretch.end && stretch.writes == 0 && stretch.needs_sync && !stretch.sync_pushed {
+        if stretch.pushed == stretch.end && stretch.writes == 0 && stretch.needs_sync && !stretch.sync_pushed
+        {
             self.syncs += 1;
             stretch.sync_pushed = true;
             push_one(lane, SYNC, sync_of(&stretch.file))?;
@@ -223,7 +231,9 @@ impl GroupWriter {
         lane: &mut dyn Lane,
     ) -> Result<Option<Finished>> {
         self.buffers.extend(completion.buf);
-        let Some(group) = &mut self.group else { return Ok(None) };
+        let Some(group) = &mut self.group else {
+            return Ok(None);
+        };
         let stretch = &mut group.stretch;
         match completion.token {
             WRITE => stretch.writes -= 1,
@@ -234,9 +244,14 @@ impl GroupWriter {
             self.failed.get_or_insert_with(|| error.into());
         }
         if let Some(error) = &self.failed {
-            return if self.in_flight() == 0 { Err(error.clone()) } else { Ok(None) };
+            return if self.in_flight() == 0 {
+                Err(error.clone())
+            } else {
+                Ok(None)
+            };
         }
-        let over = stretch.pushed == stretch.end && stretch.writes == 0 && (stretch.synced || !stretch.needs_sync);
+        let over =
+            stretch.pushed == stretch.end && stretch.writes == 0 && (stretch.synced || !stretch.needs_sync);
         if !over {
             self.push(staging, lane)?;
             return Ok(None);
@@ -245,7 +260,11 @@ impl GroupWriter {
         if stretch.synced {
             self.synced = stretch.end;
             // Inside a group only what earlier groups wrote is known to end with a whole record.
-            self.durable = if stretch.end == group.end { group.end } else { group.start };
+            self.durable = if stretch.end == group.end {
+                group.end
+            } else {
+                group.start
+            };
         }
         if self.written < group.end {
             let (end, sync) = (group.end, group.sync);
@@ -277,5 +296,11 @@ pub(super) fn push_one(lane: &mut dyn Lane, token: u64, op: Op) -> Result<()> {
 
 /// The lane is deeper than all we ever have in flight.
 pub(super) fn no_room(file: &File) -> WalError {
-    IoError::new("write", file.path(), IoErrorKind::Failed, "the log's lane has no room").into()
+    IoError::new(
+        "write",
+        file.path(),
+        IoErrorKind::Failed,
+        "the log's lane has no room",
+    )
+    .into()
 }

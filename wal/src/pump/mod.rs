@@ -136,8 +136,9 @@ impl Pump {
 
     fn step_inner(&mut self, wait: bool) -> Result<Progress> {
         let mut worked = self.begin_due_group()?;
-        worked |= self.prepare()?;
+        // What is released may be the next segment.
         worked |= self.recycle_one()?;
+        worked |= self.prepare()?;
         let in_flight = self.lane.in_flight();
         if in_flight > 0 {
             // All of a group in one enter; of other work whatever comes first.
@@ -148,7 +149,11 @@ impl Pump {
             };
             worked |= self.lane.reap(min, &mut self.done)? > 0;
             self.complete()?;
-            return Ok(if worked { Progress::Worked } else { Progress::Waiting });
+            return Ok(if worked {
+                Progress::Worked
+            } else {
+                Progress::Waiting
+            });
         }
         if worked {
             return Ok(Progress::Worked);
@@ -275,8 +280,11 @@ impl Pump {
         if !asked && self.shared.full_reason().is_some() && self.disk.now() < self.retry_at {
             return None;
         }
-        let room = self.options.log_bytes_max.saturating_sub(self.segments.file_bytes());
-        let spare = self.preparer.spare.as_ref().map(|s| s.capacity);
+        let room = self
+            .options
+            .log_bytes_max
+            .saturating_sub(self.segments.file_bytes());
+        let spare = self.preparer.spares.last().map(|s| s.capacity);
         let file_bytes = |capacity: u64| capacity + ringwood_ring::PAGE as u64;
         if file_bytes(spare.unwrap_or(min)) > room {
             let reason = format!(
@@ -286,7 +294,11 @@ impl Pump {
             return Some(Err(WalError::Full { reason }));
         }
         // Rather a smaller segment than none.
-        Some(Ok(if file_bytes(capacity) > room { min } else { capacity }))
+        Some(Ok(if file_bytes(capacity) > room {
+            min
+        } else {
+            capacity
+        }))
     }
 
     /// Recycles or removes one segment that is released or cut off.
@@ -305,7 +317,14 @@ impl Pump {
         let capacity_min = last.map_or(0, |s| s.capacity);
         let kept = self.preparer.recycle(&segment, capacity_min)?;
         let counts = &self.shared.counts;
-        count(if kept { &counts.segments_recycled } else { &counts.segments_removed }, 1);
+        count(
+            if kept {
+                &counts.segments_recycled
+            } else {
+                &counts.segments_removed
+            },
+            1,
+        );
         self.retry_at = 0;
         self.publish_segments();
         Ok(true)
@@ -337,7 +356,10 @@ impl Pump {
             }
             debug_assert!(self.writer.syncs >= before);
         }
-        self.shared.counts.syncs.store(self.writer.syncs, Ordering::Relaxed);
+        self.shared
+            .counts
+            .syncs
+            .store(self.writer.syncs, Ordering::Relaxed);
         self.done = done;
         first_error.map_or(Ok(()), Err)
     }
@@ -400,7 +422,9 @@ impl Pump {
         let staged = shared.appended() > written;
         self.quiet_rounds = if staged { 0 } else { self.quiet_rounds + 1 };
         if self.quiet_rounds <= QUIET_ROUNDS_MAX {
-            let waited = self.staged_since.map_or(0, |since| self.disk.now().saturating_sub(since));
+            let waited = self
+                .staged_since
+                .map_or(0, |since| self.disk.now().saturating_sub(since));
             let left = self.options.drain_ns.saturating_sub(waited).max(1_000_000);
             shared.work.wait_timeout(Duration::from_nanos(left), asked);
             return;

@@ -5,8 +5,8 @@
 //! | name | content | why it is safe to lose power here |
 //! |---|---|---|
 //! | `spare.tmp` | being filled with zeros | removed at the next opening |
-//! | `spare.log` | written in full (new, or recycled) | nothing in it parses as a record of a later run or position |
-//! | `spare.log` | header of segment N, synced | still only a spare |
+//! | `spare-i.log` | written in full (new, or recycled) | nothing in it parses as a record of a later run or position |
+//! | `spare-i.log` | header of segment N, synced | still only a spare |
 //! | `N.log` | the same, renamed | an empty segment, or still the spare; nobody was told of it |
 //! | `N.log`, directory synced | **bound**: appends may count on it | |
 //!
@@ -39,6 +39,7 @@ pub(crate) const FILL_BYTES: usize = 128 << 10;
 /// A file that waits to become a segment.
 #[derive(Debug)]
 pub(crate) struct Spare {
+    pub(crate) path: PathBuf,
     pub(crate) file: File,
     /// Payload bytes.
     pub(crate) capacity: u64,
@@ -48,9 +49,18 @@ pub(crate) struct Spare {
 enum Task {
     None,
     /// Zeros are being written.
-    Filling { file: File, capacity: u64, next: u64, in_flight: bool },
+    Filling {
+        file: File,
+        capacity: u64,
+        next: u64,
+        in_flight: bool,
+    },
     /// The header is being written and synced.
-    Binding { file: File, header: SegmentHeader, pending: usize },
+    Binding {
+        spare: Spare,
+        header: SegmentHeader,
+        pending: usize,
+    },
 }
 
 /// What came of a step.
@@ -71,7 +81,7 @@ pub(crate) struct Preparer {
     salt: u64,
     /// For zeros and header pages; away while an operation has it.
     scratch: Option<Buf>,
-    pub(crate) spare: Option<Spare>,
+    pub(crate) spares: Vec<Spare>,
     task: Task,
     failed: Option<WalError>,
     chain: Vec<(u64, Op)>,
@@ -87,7 +97,7 @@ impl Preparer {
             store_id,
             salt,
             scratch: Some(scratch),
-            spare: None,
+            spares: Vec::with_capacity(names::SPARES.len()),
             task: Task::None,
             failed: None,
             chain: Vec::with_capacity(2),
@@ -108,23 +118,35 @@ impl Preparer {
         }
     }
 
-    /// Bytes of the spare on disk, whether it is ready or not.
+    /// Bytes of the spares on disk, ready or not.
     pub(crate) fn spare_bytes(&self) -> u64 {
-        match (&self.spare, &self.task) {
-            (Some(spare), _) => spare.capacity + PAGE as u64,
-            (None, Task::Filling { capacity, .. }) => capacity + PAGE as u64,
-            (None, Task::Binding { header, .. }) => header.capacity + PAGE as u64,
-            (None, Task::None) => 0,
+        let ready: u64 = self.spares.iter().map(|s| s.capacity + PAGE as u64).sum();
+        match &self.task {
+            Task::None => ready,
+            Task::Filling { capacity, .. } => ready + capacity + PAGE as u64,
+            Task::Binding { header, .. } => ready + header.capacity + PAGE as u64,
         }
     }
 
-    /// Starts on the next segment: from the spare, if there is one, else from a new file of `capacity` payload bytes.
-    pub(crate) fn start(&mut self, capacity: u64, link: Link, durable: Lsn, lane: &mut dyn Lane) -> Result<()> {
+    /// Starts on the next segment: from a spare, if there is one, else from a new file of `capacity` payload bytes.
+    pub(crate) fn start(
+        &mut self,
+        capacity: u64,
+        link: Link,
+        durable: Lsn,
+        lane: &mut dyn Lane,
+    ) -> Result<()> {
         debug_assert!(self.is_idle());
-        match self.spare.take() {
+        match self.spares.pop() {
             Some(spare) => self.bind(spare, link, durable, lane),
             None => self.create(capacity),
         }
+    }
+
+    /// A name that no spare has.
+    fn spare_path(&self) -> Option<PathBuf> {
+        let mut paths = names::SPARES.iter().map(|name| self.dir.join(name));
+        paths.find(|path| self.spares.iter().all(|s| s.path != *path))
     }
 
     fn create(&mut self, capacity: u64) -> Result<()> {
@@ -160,7 +182,9 @@ impl Preparer {
             prev_end: link.prev_end,
             durable: durable.min(link.start),
         };
-        let Some(mut buf) = self.scratch.take() else { return Ok(()) };
+        let Some(mut buf) = self.scratch.take() else {
+            return Ok(());
+        };
         buf.as_mut_slice()[..PAGE].copy_from_slice(&header.encode());
         let write = Op::Write {
             file: spare.file.clone(),
@@ -176,13 +200,17 @@ impl Preparer {
         };
         let file = spare.file.clone();
         self.task = Task::Binding {
-            file: spare.file,
+            spare,
             header,
             pending: 2,
         };
         self.chain.push((BIND_WRITE, write));
         self.chain.push((BIND_SYNC, sync));
-        if lane.push_chain(&mut self.chain) { Ok(()) } else { Err(no_room(&file)) }
+        if lane.push_chain(&mut self.chain) {
+            Ok(())
+        } else {
+            Err(no_room(&file))
+        }
     }
 
     /// Goes on with the task; `link` is what a segment would continue now.
@@ -196,23 +224,29 @@ impl Preparer {
         }
         match std::mem::replace(&mut self.task, Task::None) {
             Task::None => Ok(Prepared::Nothing),
-            Task::Filling { file, capacity, next, .. } => {
+            Task::Filling {
+                file, capacity, next, ..
+            } => {
                 if next < PAGE as u64 + capacity {
                     self.fill(file, capacity, next, lane)?;
                     return Ok(Prepared::Worked);
                 }
-                let (tmp, spare) = (self.dir.join(names::SPARE_TMP), self.dir.join(names::SPARE));
-                self.disk.rename(&tmp, &spare)?;
+                let path = self
+                    .spare_path()
+                    .expect("files are created when there is no spare");
+                self.disk.rename(&self.dir.join(names::SPARE_TMP), &path)?;
                 self.created += 1;
-                self.bind(Spare { file, capacity }, link, durable, lane)?;
+                self.bind(Spare { path, file, capacity }, link, durable, lane)?;
                 Ok(Prepared::Worked)
             }
-            Task::Binding { file, header, .. } => self.bound(&file, &header).map(Prepared::Bound),
+            Task::Binding { spare, header, .. } => self.bound(&spare, &header).map(Prepared::Bound),
         }
     }
 
     fn fill(&mut self, file: File, capacity: u64, next: u64, lane: &mut dyn Lane) -> Result<()> {
-        let Some(mut buf) = self.scratch.take() else { return Ok(()) };
+        let Some(mut buf) = self.scratch.take() else {
+            return Ok(());
+        };
         let len = (PAGE as u64 + capacity - next).min(buf.len() as u64) as usize;
         if next == 0 {
             buf.as_mut_slice().fill(0);
@@ -234,14 +268,17 @@ impl Preparer {
     }
 
     /// The header is durable: names the file.
-    fn bound(&mut self, file: &File, header: &SegmentHeader) -> Result<Segment> {
+    fn bound(&mut self, spare: &Spare, header: &SegmentHeader) -> Result<Segment> {
         let path = names::segment(&self.dir, header.number);
-        self.disk.rename(&self.dir.join(names::SPARE), &path)?;
+        self.disk.rename(&spare.path, &path)?;
         // A name that may or may not be durable is no base for anything: whatever the reason, writing ends here.
         let synced = self.disk.sync_dir(&self.dir);
         synced.map_err(|e| WalError::from(e).into_poison())?;
         // Opened again, so that errors name the file as it is called now. Out of descriptors, the old handle does as well.
-        let file = self.disk.open(&path, OpenOptions::WRITE).unwrap_or_else(|_| file.clone());
+        let file = self
+            .disk
+            .open(&path, OpenOptions::WRITE)
+            .unwrap_or_else(|_| spare.file.clone());
         Ok(Segment {
             number: header.number,
             start: header.start,
@@ -269,12 +306,12 @@ impl Preparer {
 
     /// Drops the file of a task that failed. It held nothing.
     fn give_up(&mut self) {
-        let name = match std::mem::replace(&mut self.task, Task::None) {
+        let path = match std::mem::replace(&mut self.task, Task::None) {
             Task::None => return,
-            Task::Filling { .. } => names::SPARE_TMP,
-            Task::Binding { .. } => names::SPARE,
+            Task::Filling { .. } => self.dir.join(names::SPARE_TMP),
+            Task::Binding { spare, .. } => spare.path,
         };
-        self.discard(&self.dir.join(name));
+        self.discard(&path);
     }
 
     /// Removes a file that holds nothing; if that fails too, the next opening does it.
@@ -284,26 +321,30 @@ impl Preparer {
         }
     }
 
-    /// Makes a spare of a released segment, or removes it if a spare is there or a larger one is wanted. Returns whether it was kept.
+    /// Makes a spare of a released segment, or removes it if there are enough or larger ones are wanted. Returns whether it was kept.
     pub(crate) fn recycle(&mut self, segment: &Segment, capacity_min: u64) -> Result<bool> {
-        let keep = self.spare.is_none() && self.is_idle() && segment.capacity >= capacity_min;
-        if !keep {
+        // A file under preparation may take a name yet.
+        let free = self.spare_path().filter(|_| self.is_idle());
+        let Some(path) = free.filter(|_| segment.capacity >= capacity_min) else {
             self.discard(&segment.path);
             return Ok(false);
-        }
-        let spare = self.dir.join(names::SPARE);
-        if let Err(error) = self.disk.rename(&segment.path, &spare) {
+        };
+        if let Err(error) = self.disk.rename(&segment.path, &path) {
             log::warn!("a released segment is removed instead of recycled: {error}");
             self.discard(&segment.path);
             return Ok(false);
         }
         // Before its header may be overwritten: see the module documentation.
         self.disk.sync_dir(&self.dir)?;
-        self.spare = self.disk.open(&spare, OpenOptions::WRITE).ok().map(|file| Spare {
+        let Ok(file) = self.disk.open(&path, OpenOptions::WRITE) else {
+            return Ok(false);
+        };
+        self.spares.push(Spare {
+            path,
             file,
             capacity: segment.capacity,
         });
-        Ok(self.spare.is_some())
+        Ok(true)
     }
 }
 
@@ -314,7 +355,11 @@ pub(crate) fn next_capacity(capacity: u64, filled: u64, elapsed_ns: u64, min: u6
     const SECOND_NS: u128 = 1_000_000_000;
     // capacity / (filled / elapsed) < 1 s
     let is_fast = u128::from(capacity) * u128::from(elapsed_ns) < SECOND_NS * u128::from(filled);
-    let wanted = if is_fast { capacity.saturating_mul(2) } else { capacity };
+    let wanted = if is_fast {
+        capacity.saturating_mul(2)
+    } else {
+        capacity
+    };
     wanted.clamp(min, max)
 }
 

@@ -59,11 +59,20 @@ impl Chain {
             .collect();
         numbers.sort_unstable();
         let number_max = numbers.last().copied().unwrap_or(0);
-        let mut chain = Self { runs: Vec::new(), unneeded: Vec::new(), number_max };
+        let mut chain = Self {
+            runs: Vec::new(),
+            unneeded: Vec::new(),
+            number_max,
+        };
         let Some(&newest) = numbers.last() else {
             if from > 0 {
-                let what = format!("there is no segment at all, but the store needs the log from position {from} on");
-                return Err(WalError::Missing { dir: dir.to_path_buf(), what });
+                let what = format!(
+                    "there is no segment at all, but the store needs the log from position {from} on"
+                );
+                return Err(WalError::Missing {
+                    dir: dir.to_path_buf(),
+                    what,
+                });
             }
             return Ok(chain);
         };
@@ -86,7 +95,10 @@ impl Chain {
                     "{} is missing; it holds the log up to position {prev_end}, and the store needs it from {from} on",
                     path.display()
                 );
-                return Err(WalError::Missing { dir: dir.to_path_buf(), what });
+                return Err(WalError::Missing {
+                    dir: dir.to_path_buf(),
+                    what,
+                });
             }
             number = prev_number;
         }

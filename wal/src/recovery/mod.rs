@@ -171,6 +171,12 @@ pub fn open(
 pub(crate) fn alloc(disk: &Arc<dyn Disk>, bytes: usize) -> Result<Buf> {
     let bytes = bytes.min(disk.arena().chunk_bytes());
     disk.arena().alloc(bytes).map_err(|full| {
-        IoError::new("buffer", Path::new("(log)"), IoErrorKind::Memory, full.to_string()).into()
+        IoError::new(
+            "buffer",
+            Path::new("(log)"),
+            IoErrorKind::Memory,
+            full.to_string(),
+        )
+        .into()
     })
 }

@@ -188,8 +188,14 @@ pub(crate) fn later_promise(source: &mut dyn Source, seed: Seed, end: Lsn) -> Re
         for i in (0..usable).step_by(ALIGN) {
             let lsn = at + i as u64;
             let claim = record::claimed_durable(&bytes[i..]);
-            if end < claim && claim <= lsn && !matches!(record::parse(&bytes[i..], lsn, seed), Parsed::Invalid(_)) {
-                return Ok(Some(Evidence { at: lsn, promise: claim }));
+            if end < claim
+                && claim <= lsn
+                && !matches!(record::parse(&bytes[i..], lsn, seed), Parsed::Invalid(_))
+            {
+                return Ok(Some(Evidence {
+                    at: lsn,
+                    promise: claim,
+                }));
             }
         }
         at += usable.next_multiple_of(ALIGN) as u64;

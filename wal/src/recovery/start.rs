@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringwood_ring::{Class, Disk, IoErrorKind, Lane, LaneSpec, OpenOptions, Owner, PAGE};
+use ringwood_ring::{Class, Disk, Lane, LaneSpec, OpenOptions, Owner, PAGE};
 
 use super::chain::settle;
 use super::tail::Recovered;
@@ -19,7 +19,10 @@ use crate::staging::{file, ring};
 use crate::{Appender, Log, Lsn, Pump, Result, WalError, WalOptions, names};
 
 /// See the module documentation. What was recovered is durable by now.
-#[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one call; a struct would only be taken apart again"
+)]
 pub(crate) fn start(
     disk: &Arc<dyn Disk>,
     mut lane: Box<dyn Lane>,
@@ -44,10 +47,18 @@ pub(crate) fn start(
     };
     let salt = disk.random();
     let shared = Arc::new(Shared::new(consumer.watch(), survives, options.stepper.clone()));
-    let buffers = (0..PIECES_MAX).map(|_| alloc(disk, PIECE_BYTES)).collect::<Result<_>>()?;
+    let buffers = (0..PIECES_MAX)
+        .map(|_| alloc(disk, PIECE_BYTES))
+        .collect::<Result<_>>()?;
     let writer = GroupWriter::new(options.sync_mode, buffers, link.start);
-    let mut preparer = Preparer::new(Arc::clone(disk), dir.to_path_buf(), store_id, salt, alloc(disk, FILL_BYTES)?);
-    preparer.spare = adopt_spare(disk, dir)?;
+    let mut preparer = Preparer::new(
+        Arc::clone(disk),
+        dir.to_path_buf(),
+        store_id,
+        salt,
+        alloc(disk, FILL_BYTES)?,
+    );
+    preparer.spares = adopt_spares(disk, dir)?;
     let segments = Segments::new(recovered.segments, recovered.cut, link);
     let drain_bytes = options.drain_bytes;
     let mut pump = Pump::new(
@@ -71,7 +82,12 @@ pub(crate) fn start(
         owner: Owner::Thread,
     })?;
     Ok(Opened {
-        appender: Appender::new(Arc::clone(&shared), producer, Seed::new(store_id, salt), drain_bytes),
+        appender: Appender::new(
+            Arc::clone(&shared),
+            producer,
+            Seed::new(store_id, salt),
+            drain_bytes,
+        ),
         log: Arc::new(Log { shared }),
         pump,
         report,
@@ -80,7 +96,7 @@ pub(crate) fn start(
 
 /// Steps the pump until the run has a segment, or none can be had: not even by recycling what is released.
 fn bind_first(pump: &mut Pump, start: Lsn) -> Result<()> {
-    if pump.preparer.spare.is_none() {
+    if pump.preparer.spares.is_empty() {
         pump.recycle_one()?;
     }
     while pump.shared.limit() == start {
@@ -94,30 +110,30 @@ fn bind_first(pump: &mut Pump, start: Lsn) -> Result<()> {
     Ok(())
 }
 
-/// Takes the spare that an earlier process left, and removes what it left unfinished.
-fn adopt_spare(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Option<Spare>> {
-    let is_log = |name: &Path, other: &str| name == Path::new(other);
+/// Takes the spares that an earlier process left, and removes what it left unfinished.
+fn adopt_spares(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Vec<Spare>> {
     let left = disk.list(dir)?;
+    let is_left = |name: &&str| left.iter().any(|l| l == Path::new(name));
     let unfinished = [names::SPARE_TMP, names::STAGING_TMP];
-    let unfinished = unfinished.iter().filter(|n| left.iter().any(|l| is_log(l, n)));
-    remove(disk, unfinished.map(|n| dir.join(n)));
-    if !left.iter().any(|l| is_log(l, names::SPARE)) {
-        return Ok(None);
+    remove(
+        disk,
+        unfinished.iter().filter(|n| is_left(n)).map(|n| dir.join(n)),
+    );
+    let mut spares = Vec::new();
+    for name in names::SPARES.iter().filter(|n| is_left(n)) {
+        let path = dir.join(name);
+        let file = disk.open(&path, OpenOptions::WRITE)?;
+        settle(disk, &file)?;
+        let pages = disk.len(&file)? / PAGE as u64;
+        let capacity = pages.saturating_sub(1) * PAGE as u64;
+        if capacity >= RECORD_BYTES_MAX as u64 {
+            spares.push(Spare { path, file, capacity });
+        } else {
+            drop(file);
+            remove(disk, std::iter::once(path));
+        }
     }
-    let path = dir.join(names::SPARE);
-    let file = match disk.open(&path, OpenOptions::WRITE) {
-        Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
-        other => other?,
-    };
-    settle(disk, &file)?;
-    let pages = disk.len(&file)? / PAGE as u64;
-    let capacity = pages.saturating_sub(1) * PAGE as u64;
-    if capacity < RECORD_BYTES_MAX as u64 {
-        drop(file);
-        remove(disk, std::iter::once(path));
-        return Ok(None);
-    }
-    Ok(Some(Spare { file, capacity }))
+    Ok(spares)
 }
 
 /// Removes files that nobody needs. One that stays is removed by the next opening.

@@ -43,7 +43,13 @@ pub(crate) fn recover(
     let mut segments: Vec<Segment> = Vec::new();
     report.segments = chain.runs.iter().map(|r| r.segments.len() as u64).sum();
     let newest = chain.runs.pop();
-    let limits: Vec<Lsn> = chain.runs.iter().skip(1).chain(&newest).map(|r| r.prev_end).collect();
+    let limits: Vec<Lsn> = chain
+        .runs
+        .iter()
+        .skip(1)
+        .chain(&newest)
+        .map(|r| r.prev_end)
+        .collect();
     for (run, limit) in chain.runs.into_iter().zip(limits) {
         read_continued(disk, lane, &run, store_id, from, limit, &mut assembler)?;
         segments.extend(run.segments);
@@ -65,7 +71,16 @@ pub(crate) fn recover(
     };
     report.end = from;
     if let Some(run) = newest {
-        let end = read_newest(disk, lane, &run, store_id, from, recovered.staging.as_ref(), &mut assembler, report)?;
+        let end = read_newest(
+            disk,
+            lane,
+            &run,
+            store_id,
+            from,
+            recovered.staging.as_ref(),
+            &mut assembler,
+            report,
+        )?;
         // Positions that may have been called durable are not used again, even those of a batch that is cut off.
         recovered.continue_at(run, end, end + report.cut_bytes);
         report.end = end;
@@ -146,7 +161,10 @@ fn read_continued(
 }
 
 /// Reads the newest run, settles where it ends, and makes it durable up to there. Returns the end.
-#[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one call; a struct would only be taken apart again"
+)]
 fn read_newest(
     disk: &Arc<dyn Disk>,
     lane: &mut dyn Lane,
@@ -166,14 +184,16 @@ fn read_newest(
         // All of it lies before what is asked for.
         return Ok(from);
     }
-    let mut scanned = scan(&mut reader, seed, begin, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
+    let mut scanned =
+        scan(&mut reader, seed, begin, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
     let staged_from = scanned.end;
     let mut staged: Option<Staged> = None;
     if !scanned.closed {
         drop(reader);
         if let Some(staging) = staging {
             let mut ring = staging.read(disk, lane, staged_from, run_end)?;
-            let more = scan(&mut ring, seed, staged_from, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
+            let more =
+                scan(&mut ring, seed, staged_from, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
             scanned = Scanned {
                 promise: scanned.promise.max(more.promise),
                 why: more.why.or(scanned.why),
@@ -203,8 +223,15 @@ fn read_newest(
     let holding = run.segments.iter().rfind(|s| s.start <= scanned.end);
     report.end_at = holding.map(|s| (s.path.clone(), s.offset(scanned.end)));
     let promised = scanned.promise.max(run.promise).max(begin);
-    report.rewritten_bytes =
-        finish::rewrite(disk, lane, &run.segments, promised, staged_from, staged.as_ref(), scanned.end)?;
+    report.rewritten_bytes = finish::rewrite(
+        disk,
+        lane,
+        &run.segments,
+        promised,
+        staged_from,
+        staged.as_ref(),
+        scanned.end,
+    )?;
     let end = assembler.open().unwrap_or(scanned.end);
     report.cut_bytes = scanned.end - end;
     // A run that holds nothing but the mark of its close is as good as none: else each opening would leave a segment.

@@ -26,7 +26,12 @@ pub(crate) struct StagingFile {
 
 impl StagingFile {
     /// Opens the staging file, if there is one.
-    pub(crate) fn find(disk: &Arc<dyn Disk>, lane: &mut dyn Lane, dir: &Path, store_id: u64) -> Result<Option<Self>> {
+    pub(crate) fn find(
+        disk: &Arc<dyn Disk>,
+        lane: &mut dyn Lane,
+        dir: &Path,
+        store_id: u64,
+    ) -> Result<Option<Self>> {
         let path = dir.join(names::STAGING);
         let file = match disk.open(&path, OPTIONS) {
             Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
@@ -43,7 +48,13 @@ impl StagingFile {
     }
 
     /// What the ring would hold of the stream from `base` to at most `end`, if it holds anything of it.
-    pub(crate) fn read(&self, disk: &Arc<dyn Disk>, lane: &mut dyn Lane, base: Lsn, end: Lsn) -> Result<Staged> {
+    pub(crate) fn read(
+        &self,
+        disk: &Arc<dyn Disk>,
+        lane: &mut dyn Lane,
+        base: Lsn,
+        end: Lsn,
+    ) -> Result<Staged> {
         let mut bytes = Vec::with_capacity(self.ring_bytes as usize);
         let mut buf = alloc(disk, crate::recovery::READ_BYTES.min(self.ring_bytes as usize))?;
         while (bytes.len() as u64) < self.ring_bytes {
@@ -107,7 +118,13 @@ pub(crate) fn provide(
 }
 
 /// Pre-written and synced in full, so that no store to the mapping can ever fail for want of space; then named.
-fn create(disk: &Arc<dyn Disk>, lane: &mut dyn Lane, dir: &Path, store_id: u64, ring_bytes: u64) -> Result<File> {
+fn create(
+    disk: &Arc<dyn Disk>,
+    lane: &mut dyn Lane,
+    dir: &Path,
+    store_id: u64,
+    ring_bytes: u64,
+) -> Result<File> {
     let tmp = dir.join(names::STAGING_TMP);
     let made = fill(disk, lane, &tmp, store_id, ring_bytes);
     let file = match made {
@@ -123,8 +140,17 @@ fn create(disk: &Arc<dyn Disk>, lane: &mut dyn Lane, dir: &Path, store_id: u64, 
     Ok(file)
 }
 
-fn fill(disk: &Arc<dyn Disk>, lane: &mut dyn Lane, path: &Path, store_id: u64, ring_bytes: u64) -> Result<File> {
-    let options = OpenOptions { create: Create::IfMissing, ..OPTIONS };
+fn fill(
+    disk: &Arc<dyn Disk>,
+    lane: &mut dyn Lane,
+    path: &Path,
+    store_id: u64,
+    ring_bytes: u64,
+) -> Result<File> {
+    let options = OpenOptions {
+        create: Create::IfMissing,
+        ..OPTIONS
+    };
     let file = disk.open(path, options)?;
     let file_bytes = PAGE as u64 + ring_bytes;
     disk.truncate(&file, 0)?;

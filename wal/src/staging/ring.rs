@@ -107,7 +107,11 @@ fn make(base: NonNull<u8>, bytes: usize, memory: Memory, start: Lsn) -> (Produce
         room_end: start + ring.bytes,
         ring: Arc::clone(&ring),
     };
-    let consumer = Consumer { head: start, tail: start, ring };
+    let consumer = Consumer {
+        head: start,
+        tail: start,
+        ring,
+    };
     (producer, consumer)
 }
 
@@ -189,7 +193,12 @@ impl Producer {
     #[inline]
     fn assert_room(&self, len: usize) {
         let end = self.tail + len as u64;
-        assert!(end <= self.room_end, "{len} bytes at {} exceed the room up to {}", self.tail, self.room_end);
+        assert!(
+            end <= self.room_end,
+            "{len} bytes at {} exceed the room up to {}",
+            self.tail,
+            self.room_end
+        );
     }
 }
 
@@ -215,7 +224,12 @@ impl Consumer {
     /// If they are not all between the head and the tail as last seen.
     pub(crate) fn copy_out(&self, lsn: Lsn, out: &mut [u8]) {
         let end = lsn + out.len() as u64;
-        assert!(self.head <= lsn && end <= self.tail, "{lsn}..{end} is not in {}..{}", self.head, self.tail);
+        assert!(
+            self.head <= lsn && end <= self.tail,
+            "{lsn}..{end} is not in {}..{}",
+            self.head,
+            self.tail
+        );
         let [(a, first), (b, second)] = self.ring.stretches(lsn, out.len());
         // SAFETY: both stretches are inside the ring and in [head, tail), which nobody writes (protocol 2); the Acquire load of
         // the tail made them visible. `out` is a Rust slice and so cannot lie in the ring.
@@ -230,7 +244,12 @@ impl Consumer {
     /// # Panics
     /// If `lsn` is not between the head and the tail as last seen.
     pub(crate) fn free(&mut self, lsn: Lsn) {
-        assert!(self.head <= lsn && lsn <= self.tail, "{lsn} is not in {}..{}", self.head, self.tail);
+        assert!(
+            self.head <= lsn && lsn <= self.tail,
+            "{lsn} is not in {}..{}",
+            self.head,
+            self.tail
+        );
         self.head = lsn;
         self.ring.head.0.store(lsn, Ordering::Release);
     }
@@ -247,7 +266,13 @@ pub(crate) struct Watch(Arc<Ring>);
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Watch({}..{} of {} bytes)", self.head(), self.tail(), self.bytes())
+        write!(
+            f,
+            "Watch({}..{} of {} bytes)",
+            self.head(),
+            self.tail(),
+            self.bytes()
+        )
     }
 }
 
@@ -325,7 +350,9 @@ mod tests {
                 while p.refresh() < p.tail() + len as u64 {
                     std::thread::yield_now();
                 }
-                let bytes: Vec<u8> = (next..next + len as u64).map(|i| i.wrapping_mul(31) as u8).collect();
+                let bytes: Vec<u8> = (next..next + len as u64)
+                    .map(|i| i.wrapping_mul(31) as u8)
+                    .collect();
                 p.put(0, &bytes);
                 p.publish(len);
                 next += len as u64;
@@ -340,7 +367,10 @@ mod tests {
             }
             let mut out = vec![0; (tail - at) as usize];
             c.copy_out(at, &mut out);
-            assert!((at..tail).zip(&out).all(|(i, &b)| b == i.wrapping_mul(31) as u8), "wrong bytes in {at}..{tail}");
+            assert!(
+                (at..tail).zip(&out).all(|(i, &b)| b == i.wrapping_mul(31) as u8),
+                "wrong bytes in {at}..{tail}"
+            );
             c.free(tail);
             at = tail;
         }

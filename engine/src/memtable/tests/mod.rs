@@ -2,6 +2,7 @@
 
 mod edges;
 mod format;
+mod heads;
 mod model;
 mod stress;
 mod walk;

@@ -12,37 +12,37 @@ const WORDS: usize = SLOTS_MAX / 2;
 
 /// Heads by slot. A head is kept with its highest bit flipped: then it orders as a signed number does, the only
 /// order that SSE2 knows.
-pub(super) struct Heads {
+pub(crate) struct Heads {
     words: [AtomicU64; WORDS],
 }
 
 /// Sets of slots, a bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Compared {
+pub(crate) struct Compared {
     /// Number of slots with a head below.
-    pub(super) below: usize,
+    pub(crate) below: usize,
     /// Slots with an equal head.
-    pub(super) equal: u32,
+    pub(crate) equal: u32,
 }
 
 const FLIP: u32 = 1 << 31;
 
 impl Heads {
     /// `heads` in the first slots, in that order.
-    pub(super) fn new(heads: &[u32]) -> Self {
+    pub(crate) fn new(heads: &[u32]) -> Self {
         let half = |slot: usize| u64::from(heads.get(slot).map_or(0, |head| head ^ FLIP));
         Self { words: std::array::from_fn(|i| AtomicU64::new(half(2 * i) | (half(2 * i + 1) << 32))) }
     }
 
     #[inline]
-    pub(super) fn get(&self, slot: usize) -> u32 {
+    pub(crate) fn get(&self, slot: usize) -> u32 {
         let word = self.words[slot / 2].load(Ordering::Relaxed);
         (word >> (32 * (slot % 2))) as u32 ^ FLIP
     }
 
     /// Writes a slot that no published `Perm` names. Writer only.
     #[inline]
-    pub(super) fn set(&self, slot: usize, head: u32) {
+    pub(crate) fn set(&self, slot: usize, head: u32) {
         let (word, shift) = (&self.words[slot / 2], 32 * (slot % 2));
         let other = word.load(Ordering::Relaxed) & !(u64::from(u32::MAX) << shift);
         word.store(other | (u64::from(head ^ FLIP) << shift), Ordering::Relaxed);
@@ -50,7 +50,7 @@ impl Heads {
 
     /// The first `len` slots against `head`; `slots_max` is the most that `len` can be.
     #[inline]
-    pub(super) fn compare(&self, slots_max: usize, len: usize, head: u32) -> Compared {
+    pub(crate) fn compare(&self, slots_max: usize, len: usize, head: u32) -> Compared {
         #[cfg(target_arch = "x86_64")]
         if slots_max == SLOTS_MAX {
             // SAFETY: all x86-64 processors have SSE2.
@@ -59,7 +59,7 @@ impl Heads {
         self.compare_each(slots_max, len, head)
     }
 
-    fn compare_each(&self, slots_max: usize, len: usize, head: u32) -> Compared {
+    pub(crate) fn compare_each(&self, slots_max: usize, len: usize, head: u32) -> Compared {
         let (mut below, mut equal) = (0_u32, 0_u32);
         for (i, word) in self.words[..slots_max.div_ceil(2)].iter().enumerate() {
             let word = word.load(Ordering::Relaxed);
@@ -121,41 +121,3 @@ const USED: [[i64; 2]; SLOTS_MAX + 1] = {
     }
     table
 };
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_ways_to_compare_agree_with_counting() {
-        let special = [0, 1, FLIP - 1, FLIP, FLIP + 1, u32::MAX - 1, u32::MAX];
-        let mut state = 1_u64;
-        for round in 0..2000 {
-            let all: Vec<u32> = (0..SLOTS_MAX)
-                .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    let random = (state >> 32) as u32;
-                    if round % 2 == 0 { random } else { special[random as usize % special.len()] }
-                })
-                .collect();
-            let heads = Heads::new(&[]);
-            for (slot, head) in all.iter().enumerate() {
-                heads.set(slot, *head);
-            }
-            assert!((0..SLOTS_MAX).all(|slot| heads.get(slot) == all[slot]));
-            assert!((0..SLOTS_MAX).all(|slot| Heads::new(&all).get(slot) == all[slot]));
-            for len in 0..=SLOTS_MAX {
-                for head in all.iter().chain(&special) {
-                    let used = &all[..len];
-                    let expected = Compared {
-                        below: used.iter().filter(|other| *other < head).count(),
-                        equal: (0..len).fold(0, |set, slot| set | (u32::from(used[slot] == *head) << slot)),
-                    };
-                    assert_eq!(heads.compare(SLOTS_MAX, len, *head), expected);
-                    assert_eq!(heads.compare_each(SLOTS_MAX, len, *head), expected);
-                    assert_eq!(heads.compare_each(len, len, *head), expected);
-                }
-            }
-        }
-    }
-}

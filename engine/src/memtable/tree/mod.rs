@@ -56,7 +56,7 @@
 
 mod arena;
 mod chunk;
-mod heads;
+pub(crate) mod heads;
 mod memory;
 mod node;
 mod parent;
@@ -83,6 +83,8 @@ use record::RECORD_UNIT;
 pub(crate) use record::{Record, RecordId, Target};
 use route::Route;
 pub(crate) use seek::Position;
+#[cfg(test)]
+pub(crate) use shape::Shape;
 use write::Writer;
 pub(crate) use write::Writing;
 

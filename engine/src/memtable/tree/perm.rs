@@ -80,6 +80,15 @@ impl Perm {
         rank < self.len() && self.slot(rank) + 1 == self.len()
     }
 
+    /// Whether an entry that comes to this rank, and the two that were added last, are a sequence, ascending or
+    /// descending.
+    pub(super) fn continues_run(self, rank: usize) -> bool {
+        let added = |rank: usize, ago: usize| rank < self.len() && self.slot(rank) + ago == self.len();
+        let ascends = rank >= 2 && added(rank - 1, 1) && added(rank - 2, 2);
+        let descends = added(rank, 1) && added(rank + 1, 2);
+        ascends || descends
+    }
+
     /// With one more entry, in slot `len`: those from `rank` on move one rank up.
     #[inline]
     pub(super) fn inserted(self, rank: usize) -> Self {

@@ -14,7 +14,7 @@ pub(super) struct NewEntry<'k> {
     /// Entries of the leaf before it: none or all, if it lacks the prefix.
     pub(super) rank: usize,
     pub(super) lacks_prefix: bool,
-    /// It continues a sequence.
+    /// It and those added to the leaf just before are a sequence.
     pub(super) is_run: bool,
 }
 
@@ -99,7 +99,8 @@ impl<'t, const N: usize> Writing<'t, N> {
         };
         let leaf = self.writer.store.leaf(self.tree, &entries, prev, next);
         self.link(leaf);
-        self.went_to(leaf, bounds, new.is_run || self.has_finger());
+        let expect_more = self.has_finger() || (new.is_run && self.was_last(of));
+        self.went_to(leaf, bounds, expect_more);
         leaf
     }
 
@@ -141,7 +142,8 @@ impl<'t, const N: usize> Writing<'t, N> {
         self.link(right);
         self.link(left);
         let (went, bounds) = if new.rank < at { (left, low) } else { (right, high) };
-        self.went_to(went, bounds, new.is_run);
+        let expect_more = new.is_run && self.was_last(leaf);
+        self.went_to(went, bounds, expect_more);
         Change { left: Some(left.as_node()), separator, right: right.as_node() }
     }
 }

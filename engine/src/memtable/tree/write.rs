@@ -78,9 +78,9 @@ impl<'t, const N: usize> Writing<'t, N> {
             }
         };
         let record = self.writer.store.record(&self.tree.records, target, kind, value);
-        let (is_run, lacks_prefix) = (self.is_run(leaf, perm, rank), lacks != Place::Equal);
+        let (is_run, lacks_prefix) = (perm.continues_run(rank), lacks != Place::Equal);
         if !lacks_prefix && perm.len() < N {
-            if is_run && !self.has_finger() {
+            if is_run && !self.has_finger() && self.was_last(leaf) {
                 let bounds = self.tree.path(target).bounds;
                 self.went_to(leaf, bounds, true);
             }
@@ -110,12 +110,10 @@ impl<'t, const N: usize> Writing<'t, N> {
         (leaf, perm)
     }
 
-    /// Whether an entry at this rank, and those added to the leaf just before, are a sequence.
-    fn is_run(&self, leaf: &Leaf<N>, perm: Perm, rank: usize) -> bool {
-        let added = |rank: usize, ago: usize| rank < perm.len() && perm.slot(rank) + ago == perm.len();
-        let ascends = rank >= 2 && added(rank - 1, 1) && added(rank - 2, 2);
-        let descends = added(rank, 1) && added(rank + 1, 2);
-        (ascends || descends) && self.writer.last == Some(NonNull::from(leaf))
+    /// Whether the last insertion of all went to this leaf.
+    #[inline]
+    pub(super) fn was_last(&self, leaf: &Leaf<N>) -> bool {
+        self.writer.last == Some(NonNull::from(leaf))
     }
 
     /// Whether the last insertions were a sequence, and this one goes where it went.

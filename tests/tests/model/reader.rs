@@ -1,0 +1,50 @@
+//! The places that one can read from, as one: the store, a keyspace, a snapshot.
+
+use std::ops::Bound;
+
+use ringwood::{Cursor, Db, Keyspace, Range, Result, Snapshot, Value};
+use ringwood_tests::reference::Bytes;
+
+pub(crate) type Bounds = (Bound<Bytes>, Bound<Bytes>);
+
+pub(crate) enum Reader {
+    Db(Db),
+    Space(Keyspace),
+    Snapshot(Snapshot),
+}
+
+macro_rules! each {
+    ($self:ident, $inner:ident => $call:expr) => {
+        match $self {
+            Reader::Db($inner) => $call,
+            Reader::Space($inner) => $call,
+            Reader::Snapshot($inner) => $call,
+        }
+    };
+}
+
+impl Reader {
+    pub(crate) fn get(&self, key: &Bytes) -> Result<Option<Value>> {
+        each!(self, r => r.get(key))
+    }
+
+    pub(crate) fn multi_get(&self, keys: &[Bytes]) -> Result<Vec<Option<Value>>> {
+        each!(self, r => r.multi_get(keys))
+    }
+
+    pub(crate) fn range(&self, bounds: &Bounds) -> Result<Range> {
+        each!(self, r => r.range(bounds.clone()))
+    }
+
+    pub(crate) fn prefix(&self, prefix: &Bytes) -> Result<Range> {
+        each!(self, r => r.prefix(prefix))
+    }
+
+    pub(crate) fn iter(&self) -> Result<Range> {
+        each!(self, r => r.iter())
+    }
+
+    pub(crate) fn cursor(&self) -> Result<Cursor> {
+        each!(self, r => r.cursor())
+    }
+}

@@ -1,0 +1,205 @@
+//! Segments: prepared ahead, recycled, never believed for what they held before.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the test looks at the files from outside"
+)]
+
+mod common;
+
+use common::world::{World, for_each_seed};
+use common::{Session, pattern, place, segment_files, small};
+use ringwood_ring::{Class, Disk, SimConfig};
+use ringwood_wal::WalOptions;
+
+fn one_size() -> WalOptions {
+    WalOptions {
+        segment_bytes_max: 64 << 10,
+        ..small()
+    }
+}
+
+#[test]
+fn segments_grow_while_they_fill_fast_and_not_otherwise() {
+    let mut world = World::new(1, SimConfig::calm());
+    world.options = small();
+    let mut session = world.open().unwrap();
+    let largest = |world: &World| {
+        let names = world.disk.file_names();
+        let logs = names.iter().filter(|n| n.extension().is_some_and(|e| e == "log"));
+        logs.map(|n| world.disk.read_raw(n).unwrap().len()).max().unwrap()
+    };
+    // Slowly: a minute for each segment.
+    for _ in 0..200 {
+        world.append(&mut session, 1000).unwrap();
+        session.settle();
+        world.disk.advance(1_000_000_000);
+    }
+    assert_eq!(largest(&world), 4096 + (64 << 10));
+    for _ in 0..1000 {
+        world.append(&mut session, 1000).unwrap();
+        session.settle();
+    }
+    assert_eq!(largest(&world), 4096 + (256 << 10));
+}
+
+#[test]
+fn in_steady_state_segments_are_recycled_and_none_is_created() {
+    let place = place();
+    let mut session = Session::open(&place.disk, &place.dir, one_size(), 0).unwrap();
+    let round = |session: &mut Session| {
+        for i in 0..40 {
+            session.append_durable(&pattern(i, 1600));
+        }
+        session.log.release(session.log.durable());
+        session.settle();
+    };
+    for _ in 0..5 {
+        round(&mut session);
+    }
+    let before = session.log.stats();
+    for _ in 0..30 {
+        round(&mut session);
+    }
+    let after = session.log.stats();
+    assert_eq!(after.segments_created, before.segments_created);
+    assert!(
+        after.segments_recycled >= before.segments_recycled + 28,
+        "{after:?}"
+    );
+    assert!(after.disk_bytes <= 6 * (68 << 10) + (132 << 10), "{after:?}");
+    assert!(segment_files(&place.dir).len() <= 3);
+}
+
+/// A recycled segment is full of records that were valid once. After a crash none of them may come back, at whatever position
+/// the new log ends.
+#[test]
+fn a_recycled_segment_never_replays_what_it_held() {
+    for_each_seed(300, |seed| {
+        let mut world = World::new(seed, SimConfig::default());
+        world.options.segment_bytes_max = 64 << 10;
+        let mut session = world.open().unwrap();
+        // All batches alike, so that old ones lie exactly where new ones will.
+        let len = [40, 104, 1000][world.rng.below(3) as usize];
+        for _ in 0..3 {
+            while session.log.stats().segments_recycled < 2 {
+                world.append(&mut session, len).unwrap();
+                if session.appender.position() % 4 == 0 && world.rng.one_in(20) {
+                    session.log.wait_durable(session.log.appended()).unwrap();
+                    let keep = world.rng.below(10) as usize;
+                    let upto = world.appended.len().saturating_sub(1 + keep);
+                    world.from = world.appended[upto].end;
+                    world.appended.drain(..=upto);
+                    session.log.release(world.from);
+                }
+            }
+            for _ in 0..world.rng.below(200) {
+                world.append(&mut session, len).unwrap();
+                if world.rng.one_in(20) {
+                    session.step().unwrap();
+                }
+            }
+            world.note_durable(&session);
+            drop(session);
+            world.crash();
+            session = world.open().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_spare_of_the_last_process_is_used() {
+    let mut world = World::new(2, SimConfig::calm());
+    world.options = one_size();
+    let mut session = world.open().unwrap();
+    for _ in 0..200 {
+        world.append(&mut session, 1000).unwrap();
+    }
+    session.log.wait_durable(session.log.appended()).unwrap();
+    session.log.release(session.log.appended());
+    session.settle();
+    let spares = |world: &World| {
+        let names = world.disk.file_names();
+        names.iter().filter(|n| n.to_string_lossy().contains("spare-")).count()
+    };
+    let before = spares(&world);
+    assert!(before > 0);
+    world.from = session.log.appended();
+    world.appended.clear();
+    drop(session);
+    world.disk.process_death();
+    let session = world.open().unwrap();
+    assert_eq!(session.log.stats().segments_created, 0);
+    assert_eq!(spares(&world), before - 1);
+}
+
+#[test]
+fn other_files_are_left_alone_and_leftovers_are_removed() {
+    let place = place();
+    let names = ["CURRENT", "000012.sst", "1.log", "notes.log"];
+    for name in names {
+        std::fs::write(place.dir.join(name), name).unwrap();
+    }
+    for name in ["spare.tmp", "staging.tmp"] {
+        std::fs::write(place.dir.join(name), "left by a crash").unwrap();
+    }
+    std::fs::write(place.dir.join("spare-0.log"), "too short to be one").unwrap();
+    let mut session = Session::open(&place.disk, &place.dir, small(), 0).unwrap();
+    session.append_durable(b"x");
+    for name in names {
+        assert_eq!(std::fs::read_to_string(place.dir.join(name)).unwrap(), name);
+    }
+    for name in ["spare.tmp", "staging.tmp", "spare-0.log"] {
+        assert!(!place.dir.join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn released_segments_are_gone_and_the_log_says_where_it_begins() {
+    let place = place();
+    let mut session = Session::open(&place.disk, &place.dir, one_size(), 0).unwrap();
+    assert_eq!(session.log.oldest(), 0);
+    let mut ends = Vec::new();
+    for i in 0..300 {
+        ends.push(session.append_durable(&pattern(i, 1000)));
+    }
+    assert_eq!(session.log.oldest(), 0);
+    session.log.release(ends[150]);
+    session.settle();
+    let oldest = session.log.oldest();
+    assert!(
+        oldest <= ends[150] && ends[150] - oldest < 64 << 10,
+        "{oldest} {}",
+        ends[150]
+    );
+    drop(session);
+    let session = Session::open(&place.disk, &place.dir, one_size(), ends[150]).unwrap();
+    assert_eq!(session.replayed.len(), 149);
+    let error = Session::open(&place.disk, &place.dir, one_size(), ends[10])
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("is missing"), "{error}");
+}
+
+/// Opening is a handful of operations, however large the segments are, if the log was closed.
+#[test]
+fn opening_a_closed_log_reads_little() {
+    let mut world = World::new(3, SimConfig::calm());
+    world.options = WalOptions {
+        segment_bytes_min: 16 << 20,
+        ..WalOptions::default()
+    };
+    let mut session = world.open().unwrap();
+    for _ in 0..100 {
+        world.append(&mut session, 1000).unwrap();
+    }
+    session.appender.close().unwrap();
+    drop(session);
+    let before = world.disk.counters().snapshot();
+    let session = world.open().unwrap();
+    assert!(session.report.closed);
+    let spent = world.disk.counters().snapshot().since(&before);
+    let log = spent.class(Class::Log);
+    assert!(log.read_bytes < 2 << 20, "{} bytes read", log.read_bytes);
+    assert!(log.syncs <= 4, "{} syncs", log.syncs);
+}
