@@ -18,8 +18,6 @@ mod sync;
 mod tree;
 
 #[cfg(test)]
-mod loom_check;
-#[cfg(test)]
 mod tests;
 
 use std::fmt;

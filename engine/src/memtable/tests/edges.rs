@@ -222,15 +222,16 @@ fn values_and_cursors_keep_their_memtable() {
     drop(cursor);
     let weak = Arc::downgrade(&memtable);
     drop(memtable);
-    let (small, kept) = std::thread::spawn(move || {
+    let copy = kept.clone();
+    std::thread::spawn(move || {
         assert_eq!(&*small, b"small");
         assert_eq!(kept.as_ref(), [3; 100_000]);
-        (small, kept.clone())
     })
     .join()
     .unwrap();
     assert!(weak.upgrade().is_some());
-    drop((small, kept));
+    assert_eq!(copy.len(), 100_000);
+    drop(copy);
     assert!(weak.upgrade().is_none());
 }
 

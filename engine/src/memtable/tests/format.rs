@@ -12,8 +12,11 @@ fn random(n: u64) -> u64 {
     n ^ (n >> 33)
 }
 
+/// The key of insertion `n`.
+type Keys = fn(u64) -> [u8; 16];
+
 /// A tree of `COUNT` entries with 16-byte keys and 100-byte values, and bytes an entry.
-fn fill(key: impl Fn(u64) -> [u8; 16]) -> (Shape, f64) {
+fn fill(key: Keys) -> (Shape, f64) {
     // A hint below that for huge pages, so that memory is counted in small pages.
     let tree = Tree::<SLOTS>::new(15 << 20);
     let mut writer = tree.writer();
@@ -40,7 +43,7 @@ fn text(n: u64) -> [u8; 16] {
 
 #[test]
 fn sequences_fill_leaves() {
-    let sequences: [(&str, fn(u64) -> [u8; 16]); 5] = [
+    let sequences: [(&str, Keys); 5] = [
         ("ascending", number_first),
         ("descending", |n| number_first(COUNT - n)),
         ("versions", |_| number_first(5)),
@@ -57,7 +60,7 @@ fn sequences_fill_leaves() {
 
 #[test]
 fn random_keys_fill_leaves_by_seventy_per_cent() {
-    let patterns: [(&str, fn(u64) -> [u8; 16]); 3] = [
+    let patterns: [(&str, Keys); 3] = [
         ("random", |n| number_first(random(n))),
         ("dense numbers", |n| number_first(random(n) % 10_000_000)),
         ("text", |n| text(random(n) % 100_000_000)),

@@ -9,7 +9,13 @@ use super::super::tree::{SLOTS, Tree};
 use super::super::{Kind, SEQ_MAX};
 use super::walk::{Row, backward, forward, next, prev, row, target};
 
-type Model = BTreeMap<(Vec<u8>, Reverse<u64>), (Kind, Vec<u8>)>;
+type Place = (Vec<u8>, Reverse<u64>);
+type Content = (Kind, Vec<u8>);
+type Model = BTreeMap<Place, Content>;
+
+fn as_row((place, content): (&Place, &Content)) -> Row {
+    (place.0.clone(), place.1.0, content.0, content.1.clone())
+}
 
 /// Keys that make trouble: heads that tie, short ones, ones that differ by trailing zero bytes only, long common prefixes,
 /// and the neighbourhood of where prefixes change length.
@@ -94,10 +100,7 @@ impl<const N: usize> Checked<N> {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let row = |((key, Reverse(seq)), (kind, value)): (&(Vec<u8>, Reverse<u64>), &(Kind, Vec<u8>))| {
-            (key.clone(), *seq, *kind, value.clone())
-        };
-        self.model.iter().map(row).collect()
+        self.model.iter().map(as_row).collect()
     }
 
     fn check_walks(&self) {
@@ -114,9 +117,6 @@ impl<const N: usize> Checked<N> {
     fn check_at(&self, key: &[u8], seq: u64) {
         let (tree, at) = (&self.tree, target(key, seq));
         let bound = (key.to_vec(), Reverse(seq));
-        let as_row = |(key, value): (&(Vec<u8>, Reverse<u64>), &(Kind, Vec<u8>))| {
-            (key.0.clone(), key.1.0, value.0, value.1.clone())
-        };
         let mut behind = self.model.range(&bound..).map(as_row);
         let mut before = self.model.range(..=&bound).rev().map(as_row);
 
@@ -145,7 +145,7 @@ impl<const N: usize> Checked<N> {
 
     fn check_everywhere(&self, others: &[Vec<u8>]) {
         self.check_walks();
-        for ((key, Reverse(seq)), _) in &self.model {
+        for (key, Reverse(seq)) in self.model.keys() {
             for seq in [*seq, seq.saturating_sub(1), seq + 1, 0, SEQ_MAX] {
                 self.check_at(key, seq);
             }

@@ -46,7 +46,7 @@ fn look<const N: usize>(tree: &Tree<N>, keys: Keys, visible: u64, random: &mut u
     }
     // Both directions from one place cover all; once that place is passed.
     let n = 1 + *random % visible;
-    let (key, back) = (keys(n), *random % 2 == 0);
+    let (key, back) = (keys(n), random.is_multiple_of(2));
     let behind = count(tree, tree.seek(target(&key, n)), false, visible);
     let before = count(tree, tree.seek_for_prev(target(&key, n)), true, visible);
     assert_eq!(behind + before, visible + 1);

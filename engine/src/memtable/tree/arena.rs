@@ -121,7 +121,7 @@ impl<const UNIT: usize> Bump<UNIT> {
             if units > start + chunk_units - first {
                 continue;
             }
-            let mapped = Chunk::new(chunk_units as usize * UNIT);
+            let mapped = Chunk::map(chunk_units as usize * UNIT);
             let biased = mapped.base.as_ptr().wrapping_sub(start as usize * UNIT);
             arena.biased[index as usize % CHUNKS_MAX].store(biased, Ordering::Relaxed);
             self.chunks.push(mapped.chunk);

@@ -18,7 +18,7 @@ pub(super) struct Chunk {
     _map: MmapMut,
 }
 
-/// What [`Chunk::new`] found.
+/// What [`Chunk::map`] found.
 pub(super) struct Mapped {
     pub(super) chunk: Chunk,
     pub(super) base: NonNull<u8>,
@@ -28,7 +28,7 @@ pub(super) struct Mapped {
 
 impl Chunk {
     /// Maps `bytes` bytes, all zero. Ends the process as any failed allocation does if the system refuses.
-    pub(super) fn new(bytes: usize) -> Mapped {
+    pub(super) fn map(bytes: usize) -> Mapped {
         let huge = bytes >= HUGE_PAGE;
         let slack = if huge { HUGE_PAGE } else { 0 };
         let refused = || -> ! {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use super::tree::{Position, Target, Tree};
+use crate::memtable::tree::{Position, Target, Tree};
 use crate::memtable::{Kind, SEQ_MAX};
 
 type SmallTree = Tree<2>;
