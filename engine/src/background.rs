@@ -82,6 +82,11 @@ impl Background {
         self.lock().flush_error.clone()
     }
 
+    /// Forgets the last failure of a flush: the next attempt is made at once.
+    pub(crate) fn retry_flush(&self) {
+        self.lock().flush_error = None;
+    }
+
     /// Tells workers to stop after their job's next step.
     pub(crate) fn close(&self) {
         self.lock().closing = true;

@@ -67,13 +67,12 @@ impl Shared {
     fn shut_down(&self) -> Result<()> {
         let Some(mut tasks) = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
         let store = &self.store;
-        let has_unlogged = store.lock_commit().has_unlogged;
-        // What is in no log must be in tables.
-        let flushed = if has_unlogged { store.flush() } else { Ok(()) };
         {
+            // Under the commit lock: no write is acknowledged after this.
             let _commit = store.lock_commit();
             store.closed.store(true, Ordering::Release);
         }
+        let flushed = store.flush_unlogged();
         tasks.stop_workers(store);
         let closed = store.log.close();
         tasks.join_log();

@@ -75,7 +75,6 @@ impl FlushJob {
         let table = match self.output.take() {
             Some(output) => {
                 let table = output.finish()?.open(store, lane)?;
-                store.disk.sync_dir(&store.dir)?;
                 store.totals.flush_bytes.fetch_add(table.meta.bytes, Ordering::Relaxed);
                 edits.push(Edit::TableAdd { keyspace, level: 0, meta: table.meta.clone() });
                 Some(table)
@@ -91,7 +90,13 @@ impl FlushJob {
         }
         let floor = store.log_floor(Some(&self.mem));
         edits.push(Edit::LogFloor { lsn: floor });
-        output::append(store, &mut manifest, &edits)?;
+        if let Err(error) = output::append(store, &mut manifest, &edits) {
+            // In a poisoned store the manifest may name it all the same: the next opening removes it if not.
+            if let Some(table) = table.filter(|_| !store.is_poisoned()) {
+                table.set_obsolete();
+            }
+            return Err(error);
+        }
         let added: Vec<_> = table.into_iter().map(|t| (0, t)).collect();
         let version = Arc::new(self.tree.view().version.edited(&added, &[]));
         self.tree.install(&version, Some(&self.mem));

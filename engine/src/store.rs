@@ -72,8 +72,6 @@ pub(crate) struct Commit {
     pub(crate) appender: Appender,
     pub(crate) next_seq: u64,
     pub(crate) account: Account,
-    /// Whether a memtable holds writes that are in no log.
-    pub(crate) has_unlogged: bool,
 }
 
 /// The parts of a store that opening has ready; see [`Store::new`].
@@ -108,7 +106,6 @@ impl Store {
             commit: Mutex::new(Commit {
                 next_seq: parts.last_seq + 1,
                 account: Account::default(),
-                has_unlogged: false,
                 appender: parts.appender,
             }),
             visible: AtomicU64::new(parts.last_seq),
@@ -158,11 +155,13 @@ impl Store {
 
     /// Whether writes are taken; else why not.
     pub(crate) fn check_writable(&self) -> Result<()> {
-        match self.poison.get() {
-            Some(error) => Err(error.clone()),
-            None if self.closed.load(Ordering::Relaxed) => Err(Error::closed()),
-            None => Ok(()),
-        }
+        self.check_sound()?;
+        if self.closed.load(Ordering::Relaxed) { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Whether the device has failed no write; else the reason.
+    pub(crate) fn check_sound(&self) -> Result<()> {
+        self.poison.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {

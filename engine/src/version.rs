@@ -119,16 +119,28 @@ pub(crate) struct Mem {
     pub(crate) log_start: Lsn,
     /// … and before this one, once it is frozen.
     log_end: OnceLock<Lsn>,
+    /// Whether it holds writes that are in no log.
+    unlogged: AtomicBool,
 }
 
 impl Mem {
     pub(crate) fn new(table: Arc<Memtable>, log_start: Lsn) -> Arc<Self> {
-        Arc::new(Self { table, log_start, log_end: OnceLock::new() })
+        Arc::new(Self { table, log_start, log_end: OnceLock::new(), unlogged: AtomicBool::new(false) })
     }
 
     /// Says that the memtable is frozen, and that its part of the log ends at `lsn`.
     pub(crate) fn set_log_end(&self, lsn: Lsn) {
         let _ = self.log_end.set(lsn);
+    }
+
+    /// Says that a write goes into the memtable and into no log. Under the commit lock.
+    pub(crate) fn set_unlogged(&self) {
+        self.unlogged.store(true, Ordering::Release);
+    }
+
+    /// Whether the log does not hold all of it.
+    pub(crate) fn is_unlogged(&self) -> bool {
+        self.unlogged.load(Ordering::Acquire)
     }
 
     /// Where the log of a frozen memtable ends.

@@ -28,7 +28,7 @@ impl Store {
         let seq = commit.next_seq;
         let head = batch::op_header(kind, tree.id, key, value);
         let end = self.log_record(&mut commit, durability, &[&batch::header(seq, 1), &head, key, value])?;
-        tree.view().active.table.insert(key, seq, kind, value);
+        insert(tree, durability, key, seq, kind, value);
         self.finish(commit, seq, bytes as u64, end, durability)
     }
 
@@ -51,7 +51,7 @@ impl Store {
         for (op, seq) in batch::Ops(batch.ops()).zip(first..) {
             let op = op.map_err(Error::invalid)?;
             if let Some(tree) = trees.get(&op.keyspace) {
-                tree.view().active.table.insert(op.key, seq, op.kind, op.value);
+                insert(tree, durability, op.key, seq, op.kind, op.value);
             }
         }
         self.finish(commit, first + u64::from(count) - 1, bytes, end, durability)
@@ -60,7 +60,6 @@ impl Store {
     /// Appends to the log, unless the write asks for none. Returns the end of the record.
     fn log_record(&self, commit: &mut Commit, durability: Durability, parts: &[&[u8]]) -> Result<Lsn> {
         if durability == Durability::None {
-            commit.has_unlogged = true;
             return Ok(0);
         }
         commit.appender.append(parts).map_err(|e| {
@@ -183,4 +182,13 @@ impl Store {
     pub(crate) fn log_bytes_soft(&self) -> u64 {
         2 * (FROZEN_MAX as u64 + 2) * self.budget.write_buffer
     }
+}
+
+/// Inserts a version into the active memtable. The caller holds the commit lock.
+fn insert(tree: &Tree, durability: Durability, key: &[u8], seq: u64, kind: Kind, value: &[u8]) {
+    let view = tree.view();
+    if durability == Durability::None {
+        view.active.set_unlogged();
+    }
+    view.active.table.insert(key, seq, kind, value);
 }

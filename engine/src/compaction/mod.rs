@@ -97,7 +97,8 @@ impl Compaction {
         let outputs = std::mem::take(&mut *self.outputs.lock().unwrap_or_else(PoisonError::into_inner));
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let result = failed.map_or_else(|| self.install(store, &outputs), Err);
-        if result.is_err() {
+        // In a poisoned store the manifest may name them all the same: the next opening removes what it does not.
+        if result.is_err() && !store.is_poisoned() {
             outputs.iter().for_each(|t| t.set_obsolete());
         }
         Some(result)
@@ -105,9 +106,6 @@ impl Compaction {
 
     /// Puts the outputs in place of the inputs: directory, manifest, then readers. The inputs' files go when the last reader lets go.
     fn install(&self, store: &Store, outputs: &[Arc<TableHandle>]) -> Result<()> {
-        if !outputs.is_empty() {
-            store.disk.sync_dir(&store.dir)?;
-        }
         let (keyspace, target) = (self.tree.id, self.pick.target);
         let moved = |t: &Arc<TableHandle>| (target, Arc::clone(t));
         let added: Vec<(usize, Arc<TableHandle>)> = if self.pick.is_move {

@@ -96,6 +96,10 @@ impl Manifest {
                 state.apply(&edit).map_err(|e| Error::corrupt(&path, None, format!("record {i}: {e}")))?;
             }
         }
+        // The last record is written again, the same bytes, and synced: after a failed sync it may be in the page cache alone, and clean
+        // there, so that no sync saves it. The records before it were durable before it was written.
+        write_pages(&*disk, &mut *lane, &file, scan.last, &bytes[scan.last..scan.end])?;
+        sync_file(&mut *lane, &file, true)?;
         let (end, next_index) = (scan.end, scan.payloads.len() as u64);
         let capacity = bytes.len() / PAGE * PAGE;
         let dir = dir.to_path_buf();

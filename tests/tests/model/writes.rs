@@ -95,7 +95,7 @@ impl Run {
     }
 
     /// A failed write may have taken effect, but then all of it.
-    fn resolve(&mut self, commit: u64, changes: &[Change]) {
+    pub(crate) fn resolve(&mut self, commit: u64, changes: &[Change]) {
         let is_new = |run: &mut Run, change: &Change| {
             let old = run.reference.get(change.space, &change.key, commit - 1).cloned();
             let new = run.reference.get(change.space, &change.key, commit).cloned();
