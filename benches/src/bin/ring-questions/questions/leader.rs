@@ -3,11 +3,11 @@
 //! Three ways to make a page durable for each of several writers:
 //!
 //! * a *log thread* is told, commits for all who asked so far, and tells them;
-//! * a *leader*: whoever gets the lane commits for all who asked so far, the others find it done;
+//! * a *leader*: whoever gets the lane commits for all who asked so far and tells them;
 //! * each writer *for itself*, on a lane of its own, sharing nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -128,8 +128,25 @@ fn leader(place: &Place, file: &File, writers: usize, slot: Duration) -> Result<
     let committer = Mutex::new(Committer::new(place, &**disk, shared, Way::Chain, file, 0..LOG_BYTES)?);
     let write = || -> Result<()> {
         let ticket = progress.asked.fetch_add(1, SeqCst) + 1;
-        let mut committer = committer.lock().unwrap_or_else(PoisonError::into_inner);
-        if progress.done.load(SeqCst) < ticket { progress.commit(&mut committer) } else { Ok(()) }
+        let mut lead = None;
+        // All who were served leave at once; one of the others leads next.
+        progress.settled.wait_until(|| {
+            if progress.done.load(SeqCst) < ticket {
+                lead = committer.try_lock().ok();
+            }
+            lead.is_some() || progress.done.load(SeqCst) >= ticket || progress.is_over()
+        });
+        let result = match &mut lead {
+            Some(committer) if progress.done.load(SeqCst) < ticket => progress.commit(committer),
+            _ if progress.is_over() => Err("another leader failed".into()),
+            _ => Ok(()),
+        };
+        drop(lead);
+        match &result {
+            Ok(()) => progress.settled.notify(),
+            Err(_) => progress.end(),
+        }
+        result
     };
     let sample = crew::run(&place.halt, disk, LOG_LANE.class, writers, slot, |_, turn| {
         write()?;
