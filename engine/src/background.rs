@@ -98,7 +98,6 @@ impl Background {
         self.lock().closing
     }
 
-
     /// Asks for a whole compaction of a tree.
     pub(crate) fn request_compaction(&self, tree: u32) -> u64 {
         let mut state = self.lock();
@@ -150,7 +149,9 @@ impl Background {
         match compaction.ticket {
             // Whoever asked is told; asking again is theirs.
             Some(ticket) => state.settle(ticket, result.clone()),
-            None if result.is_err() && !compaction.tree.is_dropped() => state.retry_at = store.disk.now() + RETRY_NS,
+            None if result.is_err() && !compaction.tree.is_dropped() => {
+                state.retry_at = store.disk.now() + RETRY_NS
+            }
             None => {}
         }
     }
@@ -177,7 +178,11 @@ impl Background {
                 self.progress.notify();
                 return None;
             };
-            return Some(Self::start(&mut state, store, compaction::Compaction::new(store, tree, version, pick, Some(ticket))));
+            return Some(Self::start(
+                &mut state,
+                store,
+                compaction::Compaction::new(store, tree, version, pick, Some(ticket)),
+            ));
         }
         if store.disk.now() < state.retry_at {
             return None;
@@ -189,7 +194,11 @@ impl Background {
             }
             let version = Arc::clone(&tree.view().version);
             if let Some(pick) = compaction::pick(&version, &state.busy, store.limits) {
-                return Some(Self::start(&mut state, store, compaction::Compaction::new(store, tree, version, pick, None)));
+                return Some(Self::start(
+                    &mut state,
+                    store,
+                    compaction::Compaction::new(store, tree, version, pick, None),
+                ));
             }
         }
         None

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use ringwood_ring::{Completion, Lane};
 use ringwood_sstable::{Entry, Kind};
 
+use crate::Result;
 use crate::background::JobState;
 use crate::manifest::Edit;
 use crate::memtable::MemtableCursor;
@@ -15,7 +16,6 @@ use crate::snapshots::{Retention, Verdict};
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::version::Mem;
-use crate::Result;
 
 /// Entries merged in one step, at most.
 const STEP_ENTRIES: usize = 2048;
@@ -71,7 +71,8 @@ impl FlushJob {
         store.log.wait_durable(self.mem.log_end())?;
         let keyspace = self.tree.id;
         let flushed_seq = self.mem.table.seq_range().1;
-        let mut edits = vec![Edit::Flushed { keyspace, seq: flushed_seq }, Edit::LastSeq { seq: flushed_seq }];
+        let mut edits =
+            vec![Edit::Flushed { keyspace, seq: flushed_seq }, Edit::LastSeq { seq: flushed_seq }];
         let table = match self.output.take() {
             Some(output) => {
                 let table = output.finish()?.open(store, lane)?;

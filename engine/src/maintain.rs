@@ -33,8 +33,11 @@ impl Store {
         let is_left = |(tree, mem): &(Arc<Tree>, Arc<Mem>)| {
             !tree.is_dropped() && tree.view().frozen.iter().any(|m| Arc::ptr_eq(m, mem))
         };
-        let stuck = || self.background.flush_error().or_else(|| self.background.is_closing().then(Error::closed));
-        self.background.progress.wait_until(|| !frozen.iter().any(is_left) || stuck().is_some() || check().is_err());
+        let stuck =
+            || self.background.flush_error().or_else(|| self.background.is_closing().then(Error::closed));
+        self.background
+            .progress
+            .wait_until(|| !frozen.iter().any(is_left) || stuck().is_some() || check().is_err());
         if !frozen.iter().any(is_left) {
             return Ok(());
         }
@@ -64,7 +67,9 @@ impl Store {
                 self.freeze(&commit, tree);
             }
         }
-        let frozen_of = |tree: &Arc<Tree>| tree.view().frozen.iter().map(|m| (Arc::clone(tree), Arc::clone(m))).collect::<Vec<_>>();
+        let frozen_of = |tree: &Arc<Tree>| {
+            tree.view().frozen.iter().map(|m| (Arc::clone(tree), Arc::clone(m))).collect::<Vec<_>>()
+        };
         trees.values().flat_map(frozen_of).collect()
     }
 

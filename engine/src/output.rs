@@ -25,7 +25,8 @@ impl Output {
         let id = store.new_file_number();
         let path = files::table(&store.dir, id);
         let options = TableOptions { expected_bytes: bytes, ..store.table_options.clone() };
-        let writer = TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
+        let writer =
+            TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
         Ok(Self { id, path, writer, is_sealed: false })
     }
 
@@ -79,7 +80,6 @@ impl Output {
         };
         Ok(Written { path: self.path, meta })
     }
-
 }
 
 /// A table whose file is whole and synced. Its name in the directory is not yet.

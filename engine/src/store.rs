@@ -174,7 +174,8 @@ impl Store {
         let mut floor = self.applied.load(Ordering::Acquire);
         for tree in self.trees.load().values() {
             let view = tree.view();
-            let unflushed = view.mems().filter(|m| !flushed.is_some_and(|f| Arc::ptr_eq(f, m)) && !m.table.is_empty());
+            let unflushed =
+                view.mems().filter(|m| !flushed.is_some_and(|f| Arc::ptr_eq(f, m)) && !m.table.is_empty());
             floor = unflushed.map(|m| m.log_start).fold(floor, Lsn::min);
         }
         floor
@@ -197,7 +198,12 @@ impl Store {
     /// Memory that indexes and filters of all open tables take, in bytes.
     pub(crate) fn table_memory(&self) -> u64 {
         let trees = self.trees.load();
-        trees.values().flat_map(|t| t.view_owned().version.tables().map(|t| t.table.memory_bytes() as u64).collect::<Vec<_>>()).sum()
+        trees
+            .values()
+            .flat_map(|t| {
+                t.view_owned().version.tables().map(|t| t.table.memory_bytes() as u64).collect::<Vec<_>>()
+            })
+            .sum()
     }
 }
 

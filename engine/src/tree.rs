@@ -18,7 +18,13 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    pub(crate) fn new(id: u32, name: String, mem: Arc<Memtable>, log_start: Lsn, version: Version) -> Arc<Self> {
+    pub(crate) fn new(
+        id: u32,
+        name: String,
+        mem: Arc<Memtable>,
+        log_start: Lsn,
+        version: Version,
+    ) -> Arc<Self> {
         let active = Mem::new(mem, log_start);
         let view = View { active, frozen: Vec::new(), version: Arc::new(version) };
         Arc::new(Self { id, name, view: ArcSwap::from_pointee(view), dropped: AtomicBool::new(false) })

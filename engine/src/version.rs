@@ -87,7 +87,10 @@ impl Version {
         first.sort_by(|a, b| b.meta.seq_max.cmp(&a.meta.seq_max).then(b.meta.id.cmp(&a.meta.id)));
         for level in rest {
             level.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
-            debug_assert!(level.windows(2).all(|w| w[0].meta.largest < w[1].meta.smallest), "tables of a level overlap");
+            debug_assert!(
+                level.windows(2).all(|w| w[0].meta.largest < w[1].meta.smallest),
+                "tables of a level overlap"
+            );
         }
     }
 

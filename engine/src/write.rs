@@ -20,7 +20,14 @@ use crate::{Error, Result};
 
 impl Store {
     /// Writes one operation.
-    pub(crate) fn write_one(&self, tree: &Arc<Tree>, kind: Kind, key: &[u8], value: &[u8], durability: Durability) -> Result<()> {
+    pub(crate) fn write_one(
+        &self,
+        tree: &Arc<Tree>,
+        kind: Kind,
+        key: &[u8],
+        value: &[u8],
+        durability: Durability,
+    ) -> Result<()> {
         batch::check_key(key)?;
         batch::check_value(value)?;
         let bytes = key.len() + value.len();
@@ -44,7 +51,9 @@ impl Store {
             }
         }
         let bytes = (batch.ops().len() - batch.len() * batch::OP_HEADER_BYTES) as u64;
-        let touched = trees.values().filter(|t| t.id == batch::DEFAULT_KEYSPACE || batch.keyspaces().iter().any(|k| k.id() == t.id));
+        let touched = trees
+            .values()
+            .filter(|t| t.id == batch::DEFAULT_KEYSPACE || batch.keyspaces().iter().any(|k| k.id() == t.id));
         let mut commit = self.lock_with_room(bytes, touched)?;
         let (first, count) = (commit.next_seq, batch.len() as u32);
         let end = self.log_record(&mut commit, durability, &[&batch::header(first, count), batch.ops()])?;
@@ -96,7 +105,9 @@ impl Store {
         if let Some(ns) = pause {
             self.totals.stall_ns.fetch_add(ns, Ordering::Relaxed);
             // Woken early by progress: the debt is less than it was.
-            self.background.progress.wait_timeout(Duration::from_nanos(ns), || self.pacer.debt() <= 0.0 || self.is_poisoned());
+            self.background
+                .progress
+                .wait_timeout(Duration::from_nanos(ns), || self.pacer.debt() <= 0.0 || self.is_poisoned());
         }
         Ok(())
     }
@@ -109,7 +120,11 @@ impl Store {
 
     /// The commit lock, with room in the memtables of `trees`: a full one is frozen, and while too many wait for their flush, so
     /// does the writer, without the lock.
-    fn lock_with_room<'a>(&self, bytes: u64, trees: impl Iterator<Item = &'a Arc<Tree>> + Clone) -> Result<std::sync::MutexGuard<'_, Commit>> {
+    fn lock_with_room<'a>(
+        &self,
+        bytes: u64,
+        trees: impl Iterator<Item = &'a Arc<Tree>> + Clone,
+    ) -> Result<std::sync::MutexGuard<'_, Commit>> {
         loop {
             self.check_writable()?;
             let commit = self.lock_commit();
@@ -151,7 +166,9 @@ impl Store {
         let start = self.disk.now();
         self.background.notify_work();
         let blocked = || self.background.flush_error();
-        self.background.progress.wait_until(|| self.has_frozen_room() || blocked().is_some() || self.check_writable().is_err());
+        self.background
+            .progress
+            .wait_until(|| self.has_frozen_room() || blocked().is_some() || self.check_writable().is_err());
         self.totals.stall_ns.fetch_add(self.disk.now() - start, Ordering::Relaxed);
         self.check_writable()?;
         match blocked() {

@@ -38,11 +38,18 @@ pub(crate) struct Compaction {
 }
 
 impl Compaction {
-    pub(crate) fn new(store: &Store, tree: &Arc<Tree>, version: Arc<Version>, pick: Pick, ticket: Option<u64>) -> Self {
+    pub(crate) fn new(
+        store: &Store,
+        tree: &Arc<Tree>,
+        version: Arc<Version>,
+        pick: Pick,
+        ticket: Option<u64>,
+    ) -> Self {
         let mut runs: Vec<Vec<Arc<TableHandle>>> = Vec::new();
         runs.extend(pick.inputs.iter().filter(|(level, _)| *level == 0).map(|(_, t)| vec![Arc::clone(t)]));
         for level in 1..LEVELS {
-            let mut tables: Vec<_> = pick.inputs.iter().filter(|(l, _)| *l == level).map(|(_, t)| Arc::clone(t)).collect();
+            let mut tables: Vec<_> =
+                pick.inputs.iter().filter(|(l, _)| *l == level).map(|(_, t)| Arc::clone(t)).collect();
             tables.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
             if !tables.is_empty() {
                 runs.push(tables);
@@ -113,10 +120,17 @@ impl Compaction {
         } else {
             outputs.iter().map(moved).collect()
         };
-        let removed: Vec<(usize, u64)> = self.pick.inputs.iter().map(|(level, t)| (*level, t.meta.id)).collect();
-        let mut edits: Vec<Edit> =
-            removed.iter().map(|&(level, id)| Edit::TableRemove { keyspace, level: level as u8, id }).collect();
-        edits.extend(added.iter().map(|(l, t)| Edit::TableAdd { keyspace, level: *l as u8, meta: t.meta.clone() }));
+        let removed: Vec<(usize, u64)> =
+            self.pick.inputs.iter().map(|(level, t)| (*level, t.meta.id)).collect();
+        let mut edits: Vec<Edit> = removed
+            .iter()
+            .map(|&(level, id)| Edit::TableRemove { keyspace, level: level as u8, id })
+            .collect();
+        edits.extend(added.iter().map(|(l, t)| Edit::TableAdd {
+            keyspace,
+            level: *l as u8,
+            meta: t.meta.clone(),
+        }));
         let mut manifest = store.lock_manifest();
         if self.tree.is_dropped() {
             return Err(Error::dropped());

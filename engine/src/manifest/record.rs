@@ -46,7 +46,10 @@ impl FileHeader {
         if version > FORMAT_VERSION {
             return Err(BadHeader::Newer(version));
         }
-        Ok(Self { store_id: LittleEndian::read_u64(&page[16..24]), number: LittleEndian::read_u64(&page[24..32]) })
+        Ok(Self {
+            store_id: LittleEndian::read_u64(&page[16..24]),
+            number: LittleEndian::read_u64(&page[24..32]),
+        })
     }
 
     /// Starts a checksum so that a record of another store or manifest does not pass.
@@ -91,7 +94,11 @@ fn decode(file: FileHeader, bytes: &[u8]) -> Option<(u64, &[u8], usize)> {
     if hasher.finalize() != LittleEndian::read_u32(&bytes[..4]) {
         return None;
     }
-    Some((LittleEndian::read_u64(&bytes[8..16]), &bytes[HEADER_BYTES..HEADER_BYTES + len], page_ceil(HEADER_BYTES + len)))
+    Some((
+        LittleEndian::read_u64(&bytes[8..16]),
+        &bytes[HEADER_BYTES..HEADER_BYTES + len],
+        page_ceil(HEADER_BYTES + len),
+    ))
 }
 
 /// What a scan of a manifest found.
