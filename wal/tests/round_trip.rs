@@ -4,6 +4,7 @@
     clippy::disallowed_methods,
     reason = "the test looks at the files from outside"
 )]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
 

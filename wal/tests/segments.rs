@@ -4,6 +4,7 @@
     clippy::disallowed_methods,
     reason = "the test looks at the files from outside"
 )]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
 
@@ -84,7 +85,7 @@ fn a_recycled_segment_never_replays_what_it_held() {
         for _ in 0..3 {
             while session.log.stats().segments_recycled < 2 {
                 world.append(&mut session, len).unwrap();
-                if session.appender.position() % 4 == 0 && world.rng.one_in(20) {
+                if session.appender.position().is_multiple_of(4) && world.rng.one_in(20) {
                     session.log.wait_durable(session.log.appended()).unwrap();
                     let keep = world.rng.below(10) as usize;
                     let upto = world.appended.len().saturating_sub(1 + keep);
@@ -120,7 +121,10 @@ fn the_spare_of_the_last_process_is_used() {
     session.settle();
     let spares = |world: &World| {
         let names = world.disk.file_names();
-        names.iter().filter(|n| n.to_string_lossy().contains("spare-")).count()
+        names
+            .iter()
+            .filter(|n| n.to_string_lossy().contains("spare-"))
+            .count()
     };
     let before = spares(&world);
     assert!(before > 0);

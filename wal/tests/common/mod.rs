@@ -129,7 +129,10 @@ pub fn pattern(tag: u64, len: usize) -> Vec<u8> {
         .collect()
 }
 
-#[allow(clippy::disallowed_methods, reason = "the test looks at the files from outside")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the test looks at the files from outside"
+)]
 /// Names of the segment files in a real directory, in order.
 pub fn segment_files(dir: &Path) -> Vec<PathBuf> {
     let mut names: Vec<PathBuf> = std::fs::read_dir(dir)
