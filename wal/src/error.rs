@@ -94,7 +94,11 @@ pub enum WalError {
         reason: Arc<WalError>,
     },
 
-    /// The log was closed.
+    /// The log thread panicked.
+    #[error("the log thread is gone: it panicked, which is a bug")]
+    PumpLost,
+
+    /// The log was closed, or its pump dropped.
     #[error("the log is closed")]
     Closed,
 
@@ -131,7 +135,7 @@ impl WalError {
             Self::Newer { .. } => WalErrorKind::Unsupported,
             Self::Foreign { .. } | Self::TooLarge { .. } | Self::Option(_) => WalErrorKind::Invalid,
             Self::Full { .. } => WalErrorKind::Full,
-            Self::Poisoned { .. } => WalErrorKind::Poisoned,
+            Self::Poisoned { .. } | Self::PumpLost => WalErrorKind::Poisoned,
             Self::Closed => WalErrorKind::Closed,
         }
     }

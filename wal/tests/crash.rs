@@ -1,6 +1,8 @@
 //! Random workloads on the simulated disk, cut at random operations: by the death of the process or a loss of power, in the
 //! middle of groups, of recoveries, of recoveries of recoveries.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod common;
 
 use common::world::{Fate, World, for_each_seed};
@@ -96,7 +98,9 @@ fn every_image_of_one_moment_recovers() {
 fn a_segment_that_holds_only_a_cut_batch_stays_until_the_new_run_is_durable() {
     for_each_seed(300, |seed| {
         let mut world = World::new(seed, SimConfig::calm());
-        let Ok(mut session) = world.open() else { panic!("cannot open") };
+        let Ok(mut session) = world.open() else {
+            panic!("cannot open")
+        };
         world.disk.crash_after(world.rng.below(60));
         // The only batch is larger than two segments, and never whole.
         let _ = world.append(&mut session, 180_000);
