@@ -61,7 +61,7 @@ fn wrong_lists_and_flags_are_told_before_anything_is_done() {
         ("--benchmarks=fillseq --num=many", "many"),
         ("--benchmarks=fillseq --nosuchflag=1", "nosuchflag"),
         ("--benchmarks=fillseq stray", "stray"),
-        ("--benchmarks=fillseq --merge_operator=put", "merge_operator"),
+        ("--benchmarks=fillseq --transaction_db", "transaction_db"),
         ("--benchmarks=readseq --use_existing_db", "--db"),
         ("--benchmarks=readseq --keyspace=x", "--keyspace"),
     ];

@@ -63,8 +63,20 @@ fn a_store_that_is_not_there_is_not_made_by_reading() {
     for args in [&["get", "db", "k"][..], &["scan", "db"], &["delete", "db", "k"]] {
         place.run(args).fails(3, &["db"]);
     }
+    place.run(&["put", "no/such/parent/db", "k", "v"]).fails(3, &["no/such/parent"]);
     assert!(place.names().is_empty());
-    place.run(&["put", "no/such/parent/db", "k", "v", "--json"]);
+}
+
+#[test]
+fn a_damaged_store_is_code_3_and_names_the_file() {
+    let place = Place::new();
+    place.run(&["put", "db", "k", "v"]).ok();
+    fs::write(place.join("db/CURRENT"), [0xa5; 64]).unwrap();
+    for args in [&["put", "db", "k", "v"][..], &["get", "db", "k"], &["scan", "db"]] {
+        place.run(args).fails(3, &["CURRENT"]);
+    }
+    place.run(&["bench", "--db=db", "--benchmarks=fillseq", "--num=10"]).fails(3, &["CURRENT"]);
+    assert!(place.join("db/CURRENT").exists());
 }
 
 #[test]

@@ -47,12 +47,18 @@ struct State {
     parts: VecDeque<PartJob>,
     /// Trees that are to be compacted whole: (tree, ticket).
     manual: VecDeque<(u32, u64)>,
+    /// Manual compactions, by ticket: how each went, once it is over, until whoever asked for it takes that.
+    tickets: BTreeMap<u64, Option<Result<()>>>,
     next_ticket: u64,
-    /// How the whole compactions that are over went, until who asked has seen it.
-    outcomes: BTreeMap<u64, Result<()>>,
     /// Why the last flush failed, until one succeeds.
     flush_error: Option<Error>,
     retry_at: u64,
+}
+
+impl State {
+    fn settle(&mut self, ticket: u64, result: Result<()>) {
+        self.tickets.insert(ticket, Some(result));
+    }
 }
 
 impl Background {
@@ -76,6 +82,11 @@ impl Background {
         self.lock().flush_error.clone()
     }
 
+    /// Forgets the last failure of a flush: the next attempt is made at once.
+    pub(crate) fn retry_flush(&self) {
+        self.lock().flush_error = None;
+    }
+
     /// Tells workers to stop after their job's next step.
     pub(crate) fn close(&self) {
         self.lock().closing = true;
@@ -87,23 +98,26 @@ impl Background {
         self.lock().closing
     }
 
-
     /// Asks for a whole compaction of a tree.
     pub(crate) fn request_compaction(&self, tree: u32) -> u64 {
         let mut state = self.lock();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         state.manual.push_back((tree, ticket));
+        state.tickets.insert(ticket, None);
         drop(state);
         self.notify_work();
         ticket
     }
 
-    /// How the compaction asked for went, once it is over.
-    pub(crate) fn take_outcome(&self, ticket: u64) -> Option<Result<()>> {
+    /// How the compaction asked for went, once it is over. Told once.
+    pub(crate) fn compaction_is_over(&self, ticket: u64) -> Option<Result<()>> {
         let mut state = self.lock();
-        let is_closing = state.closing;
-        state.outcomes.remove(&ticket).or_else(|| is_closing.then(|| Err(Error::closed())))
+        let is_over = state.closing || state.tickets.get(&ticket).is_none_or(Option::is_some);
+        if !is_over {
+            return None;
+        }
+        Some(state.tickets.remove(&ticket).flatten().unwrap_or_else(|| Err(Error::closed())))
     }
 
     /// A memtable was flushed, or could not be.
@@ -132,11 +146,13 @@ impl Background {
                 state.running.remove(&compaction.tree.id);
             }
         }
-        if result.is_err() {
-            state.retry_at = store.disk.now() + RETRY_NS;
-        }
-        if let Some(ticket) = compaction.ticket {
-            state.outcomes.insert(ticket, result.clone());
+        match compaction.ticket {
+            // Whoever asked is told; asking again is theirs.
+            Some(ticket) => state.settle(ticket, result.clone()),
+            None if result.is_err() && !compaction.tree.is_dropped() => {
+                state.retry_at = store.disk.now() + RETRY_NS
+            }
+            None => {}
         }
     }
 
@@ -146,25 +162,30 @@ impl Background {
         if let Some(part) = state.parts.pop_front() {
             return Some(part);
         }
-        if state.closing || store.is_poisoned() || store.disk.now() < state.retry_at {
+        if state.closing || store.is_poisoned() {
             return None;
         }
         let trees = store.trees.load_full();
-        // Of a tree that was dropped meanwhile nothing is left to do.
-        let (alive, gone): (VecDeque<_>, VecDeque<_>) = state.manual.drain(..).partition(|(tree, _)| trees.contains_key(tree));
-        state.manual = alive;
-        state.outcomes.extend(gone.into_iter().map(|(_, ticket)| (ticket, Ok(()))));
         let manual = state.manual.iter().position(|(tree, _)| !state.running.contains_key(tree));
-        if let Some((tree, ticket)) = manual.and_then(|at| state.manual.remove(at)) {
-            let tree = &trees[&tree];
-            let version = Arc::clone(&tree.view().version);
-            let Some(pick) = compaction::pick_all(&version) else {
-                state.outcomes.insert(ticket, Ok(()));
+        if let Some((id, ticket)) = manual.and_then(|at| state.manual.remove(at)) {
+            let tree = trees.get(&id);
+            let version = tree.map(|tree| Arc::clone(&tree.view().version));
+            let pick = version.as_ref().and_then(|version| compaction::pick_all(version));
+            let (Some(tree), Some(version), Some(pick)) = (tree, version, pick) else {
+                // All is in the last level already, or the tree was dropped meanwhile.
+                state.settle(ticket, if tree.is_some() { Ok(()) } else { Err(Error::dropped()) });
                 drop(state);
                 self.progress.notify();
                 return None;
             };
-            return Some(Self::start(&mut state, store, compaction::Compaction::new(store, tree, version, pick, Some(ticket))));
+            return Some(Self::start(
+                &mut state,
+                store,
+                compaction::Compaction::new(store, tree, version, pick, Some(ticket)),
+            ));
+        }
+        if store.disk.now() < state.retry_at {
+            return None;
         }
         for tree in trees.values() {
             // A whole compaction waits for those that run; no further ones are started in front of it.
@@ -173,7 +194,11 @@ impl Background {
             }
             let version = Arc::clone(&tree.view().version);
             if let Some(pick) = compaction::pick(&version, &state.busy, store.limits) {
-                return Some(Self::start(&mut state, store, compaction::Compaction::new(store, tree, version, pick, None)));
+                return Some(Self::start(
+                    &mut state,
+                    store,
+                    compaction::Compaction::new(store, tree, version, pick, None),
+                ));
             }
         }
         None

@@ -88,7 +88,12 @@ impl WriteBatch {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub fn put_in(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+    pub fn put_in(
+        &mut self,
+        keyspace: &Keyspace,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<()> {
         self.push(Kind::Put, keyspace.id(), key.as_ref(), value.as_ref())?;
         self.remember(keyspace);
         Ok(())
@@ -167,7 +172,9 @@ pub(crate) fn check_key(key: &[u8]) -> Result<()> {
 pub(crate) fn check_value(value: &[u8]) -> Result<()> {
     if value.len() > VALUE_BYTES_MAX {
         let n = value.len();
-        return Err(Error::invalid(format!("the value has {n} bytes; values have at most {VALUE_BYTES_MAX}")));
+        return Err(Error::invalid(format!(
+            "the value has {n} bytes; values have at most {VALUE_BYTES_MAX}"
+        )));
     }
     Ok(())
 }
@@ -216,7 +223,8 @@ impl<'a> Iterator for Ops<'a> {
         let Some(kind) = Kind::from_u8(head[0]) else {
             return Some(Err("an operation is of a kind that this version does not know"));
         };
-        let (key_len, value_len) = (LittleEndian::read_u16(&head[5..7]) as usize, LittleEndian::read_u32(&head[7..11]) as usize);
+        let (key_len, value_len) =
+            (LittleEndian::read_u16(&head[5..7]) as usize, LittleEndian::read_u32(&head[7..11]) as usize);
         let Some((key, rest)) = rest.split_at_checked(key_len) else {
             return Some(Err("a key reaches past the end of its batch"));
         };
@@ -249,7 +257,10 @@ mod tests {
         batch.put([7u8; 300], []).unwrap();
         let ops: Vec<_> = Ops(batch.ops()).map(Result::unwrap).collect();
         let op = |kind, key, value| OpRef { kind, keyspace: 0, key, value };
-        assert_eq!(ops, [op(Kind::Put, b"k", b"v"), op(Kind::Delete, b"gone", b""), op(Kind::Put, &[7; 300], b"")]);
+        assert_eq!(
+            ops,
+            [op(Kind::Put, b"k", b"v"), op(Kind::Delete, b"gone", b""), op(Kind::Put, &[7; 300], b"")]
+        );
         let mut payload = header(99, 3).to_vec();
         payload.extend_from_slice(batch.ops());
         let (first, count, ops) = decode(&payload).unwrap();

@@ -16,12 +16,12 @@ use std::sync::atomic::Ordering;
 
 use ringwood_sstable::{BlockFetch, Kind, SEQ_MAX};
 
+use crate::Result;
 use crate::merge::MergeHeap;
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::value::Value;
 use crate::version::View;
-use crate::Result;
 use source::{Goal, Lanes, Source};
 
 /// A position among the entries of a keyspace, as they were when the cursor was made. Owned, re-seekable, one thread at a time (it may be sent to

@@ -65,15 +65,16 @@ impl Drop for Shared {
 impl Shared {
     /// Stops writers, then flushes and compactions, then the log; everything acknowledged is durable when it returns.
     fn shut_down(&self) -> Result<()> {
-        let Some(mut tasks) = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let Some(mut tasks) = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(());
+        };
         let store = &self.store;
-        let has_unlogged = store.lock_commit().has_unlogged;
-        // What is in no log must be in tables.
-        let flushed = if has_unlogged { store.flush() } else { Ok(()) };
         {
+            // Under the commit lock: no write is acknowledged after this.
             let _commit = store.lock_commit();
             store.closed.store(true, Ordering::Release);
         }
+        let flushed = store.flush_unlogged();
         tasks.stop_workers(store);
         let closed = store.log.close();
         tasks.join_log();
@@ -93,7 +94,13 @@ impl Db {
         Options::new().open(path)
     }
 
-    pub(crate) fn open_on(disk: Arc<dyn Disk>, dir: &Path, options: Options, budget: Budget, stepped: bool) -> Result<Self> {
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: Options,
+        budget: Budget,
+        stepped: bool,
+    ) -> Result<Self> {
         let stepped = stepped.then(Arc::<SteppedTasks>::default);
         let opened = open::open(disk, dir, &options, budget, stepped.as_ref())?;
         let store = opened.store;
@@ -133,7 +140,12 @@ impl Db {
     ///
     /// # Errors
     /// As [`put`](Self::put).
-    pub fn put_with(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, durability: Durability) -> Result<()> {
+    pub fn put_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        durability: Durability,
+    ) -> Result<()> {
         self.0.put_with(key, value, durability)
     }
 
@@ -247,7 +259,10 @@ impl Db {
     /// [`Invalid`](crate::ErrorKind::Invalid) for an empty or too long name; else as [`put`](Self::put).
     pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
         if name.is_empty() || name.len() > KEYSPACE_NAME_BYTES_MAX {
-            return Err(Error::invalid(format!("a keyspace's name has 1 to {KEYSPACE_NAME_BYTES_MAX} bytes; this one has {}", name.len())));
+            return Err(Error::invalid(format!(
+                "a keyspace's name has 1 to {KEYSPACE_NAME_BYTES_MAX} bytes; this one has {}",
+                name.len()
+            )));
         }
         let store = self.store();
         let find = || store.trees.load().values().find(|t| t.name == name).cloned();
@@ -261,7 +276,11 @@ impl Db {
             Some(tree) => tree,
             None => {
                 let id = manifest.state().next_keyspace;
-                output::append(store, &mut manifest, &[Edit::KeyspaceAdd { keyspace: id, name: name.to_owned() }])?;
+                output::append(
+                    store,
+                    &mut manifest,
+                    &[Edit::KeyspaceAdd { keyspace: id, name: name.to_owned() }],
+                )?;
                 let mem = Memtable::new(store.budget.write_buffer as usize);
                 let tree = Tree::new(id, name.to_owned(), mem, store.log.appended(), Version::default());
                 store.trees.rcu(|trees| {
@@ -291,25 +310,34 @@ impl Db {
         let mut manifest = store.lock_manifest();
         let tree = store.trees.load().values().find(|t| t.name == name).cloned();
         let Some(tree) = tree else {
-            return Err(Error::invalid(format!("there is no keyspace {name:?}; there are {:?}", self.keyspaces())));
+            return Err(Error::invalid(format!(
+                "there is no keyspace {name:?}; there are {:?}",
+                self.keyspaces()
+            )));
         };
         if tree.id == DEFAULT_KEYSPACE {
             return Err(Error::invalid("the default keyspace cannot be dropped"));
         }
         output::append(store, &mut manifest, &[Edit::KeyspaceDrop { keyspace: tree.id }])?;
-        // Under the commit lock, so that no writer freezes a memtable of it that nobody would flush.
-        let commit = store.lock_commit();
+        // Under the manifest's lock: no flush or compaction is about to name the keyspace.
         tree.set_dropped();
-        store.trees.rcu(|trees| {
-            let mut next = trees.as_ref().clone();
-            next.remove(&tree.id);
-            next
-        });
-        let view = tree.view_owned();
-        drop(commit);
+        drop(manifest);
+        let view = {
+            // Under the commit lock: no memtable of it is frozen between the count and its end.
+            let _commit = store.lock_commit();
+            store.trees.rcu(|trees| {
+                let mut next = trees.as_ref().clone();
+                next.remove(&tree.id);
+                next
+            });
+            let view = tree.view_owned();
+            let frozen: u64 = view.frozen.iter().map(|m| m.table.bytes() as u64).sum();
+            store.frozen_bytes.fetch_sub(frozen, Ordering::AcqRel);
+            view
+        };
         view.version.tables().for_each(|t| t.set_obsolete());
-        let frozen: u64 = view.frozen.iter().map(|m| m.table.bytes() as u64).sum();
-        store.frozen_bytes.fetch_sub(frozen, Ordering::AcqRel);
+        store.update_debt();
+        // Writers may have waited for the flush of what is gone now.
         store.background.progress.notify();
         Ok(())
     }
@@ -390,7 +418,12 @@ impl Batch {
     }
 
     /// Adds a put to `keyspace`.
-    pub fn put_in(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> &mut Self {
+    pub fn put_in(
+        &mut self,
+        keyspace: &Keyspace,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> &mut Self {
         let result = self.batch.put_in(keyspace, key, value);
         self.note(result)
     }

@@ -58,6 +58,10 @@ impl Error {
         Self::new(ErrorKind::Corrupt, format!("{} is damaged{place}: {what}", path.display()))
     }
 
+    pub(crate) fn dropped() -> Self {
+        Self::invalid("the keyspace was dropped; open it by its name again, which makes a new one")
+    }
+
     pub(crate) fn closed() -> Self {
         Self::new(ErrorKind::Closed, "the store was closed")
     }

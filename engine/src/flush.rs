@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use ringwood_ring::{Completion, Lane};
 use ringwood_sstable::{Entry, Kind};
 
+use crate::Result;
 use crate::background::JobState;
 use crate::manifest::Edit;
 use crate::memtable::MemtableCursor;
@@ -15,7 +16,6 @@ use crate::snapshots::{Retention, Verdict};
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::version::Mem;
-use crate::Result;
 
 /// Entries merged in one step, at most.
 const STEP_ENTRIES: usize = 2048;
@@ -35,6 +35,8 @@ impl FlushJob {
         let mut cursor = MemtableCursor::new(Arc::clone(&mem.table));
         cursor.seek_to_first();
         let retention = Retention::new(store.snapshots.list());
+        // Needed when the table is installed; on its way meanwhile.
+        store.log.want_durable(mem.log_end());
         Self { tree: Arc::clone(tree), mem, cursor, retention, output: None, done: Vec::new() }
     }
 
@@ -62,15 +64,18 @@ impl FlushJob {
         if output.writer.is_done() { self.install(store, lane) } else { Ok(JobState::Running) }
     }
 
-    /// Makes the table part of the tree: directory, manifest, then readers.
+    /// Makes the table part of the tree: log, directory, manifest, then readers.
     fn install(&mut self, store: &Arc<Store>, lane: &mut dyn Lane) -> Result<JobState> {
+        // A table may be durable only after the log is up to its end: else a power cut could take an earlier write of another keyspace, or
+        // the other half of a batch, and leave what is in the table.
+        store.log.wait_durable(self.mem.log_end())?;
         let keyspace = self.tree.id;
         let flushed_seq = self.mem.table.seq_range().1;
-        let mut edits = vec![Edit::Flushed { keyspace, seq: flushed_seq }, Edit::LastSeq { seq: flushed_seq }];
+        let mut edits =
+            vec![Edit::Flushed { keyspace, seq: flushed_seq }, Edit::LastSeq { seq: flushed_seq }];
         let table = match self.output.take() {
             Some(output) => {
                 let table = output.finish()?.open(store, lane)?;
-                store.disk.sync_dir(&store.dir)?;
                 store.totals.flush_bytes.fetch_add(table.meta.bytes, Ordering::Relaxed);
                 edits.push(Edit::TableAdd { keyspace, level: 0, meta: table.meta.clone() });
                 Some(table)
@@ -86,7 +91,13 @@ impl FlushJob {
         }
         let floor = store.log_floor(Some(&self.mem));
         edits.push(Edit::LogFloor { lsn: floor });
-        output::append(store, &mut manifest, &edits)?;
+        if let Err(error) = output::append(store, &mut manifest, &edits) {
+            // In a poisoned store the manifest may name it all the same: the next opening removes it if not.
+            if let Some(table) = table.filter(|_| !store.is_poisoned()) {
+                table.set_obsolete();
+            }
+            return Err(error);
+        }
         let added: Vec<_> = table.into_iter().map(|t| (0, t)).collect();
         let version = Arc::new(self.tree.view().version.edited(&added, &[]));
         self.tree.install(&version, Some(&self.mem));

@@ -69,7 +69,12 @@ impl Keyspace {
     ///
     /// # Errors
     /// As [`Db::put`](crate::Db::put).
-    pub fn put_with(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, durability: Durability) -> Result<()> {
+    pub fn put_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        durability: Durability,
+    ) -> Result<()> {
         self.shared.store.write_one(&self.tree, Kind::Put, key.as_ref(), value.as_ref(), durability)
     }
 

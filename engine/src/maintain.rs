@@ -12,21 +12,36 @@ impl Store {
     /// Freezes all memtables and waits until they are tables.
     pub(crate) fn flush(&self) -> Result<()> {
         self.check_writable()?;
-        let (frozen, had_unlogged) = self.freeze_all();
+        self.flush_all(|| self.check_writable())
+    }
+
+    /// What is in no log must be in tables before a store closes.
+    pub(crate) fn flush_unlogged(&self) -> Result<()> {
+        let has_unlogged = |tree: &Arc<Tree>| tree.view().mems().any(|m| m.is_unlogged());
+        if !self.trees.load().values().any(has_unlogged) {
+            return Ok(());
+        }
+        self.check_sound()?;
+        self.flush_all(|| self.check_sound())
+    }
+
+    fn flush_all(&self, check: impl Fn() -> Result<()>) -> Result<()> {
+        let frozen = self.freeze_all();
+        // An earlier failure, and the pause after it, are not this caller's.
+        self.background.retry_flush();
         self.background.notify_work();
         let is_left = |(tree, mem): &(Arc<Tree>, Arc<Mem>)| {
             !tree.is_dropped() && tree.view().frozen.iter().any(|m| Arc::ptr_eq(m, mem))
         };
-        let stuck = || self.background.flush_error().or_else(|| self.background.is_closing().then(Error::closed));
-        self.background.progress.wait_until(|| {
-            !frozen.iter().any(is_left) || stuck().is_some() || self.check_writable().is_err()
-        });
+        let stuck =
+            || self.background.flush_error().or_else(|| self.background.is_closing().then(Error::closed));
+        self.background
+            .progress
+            .wait_until(|| !frozen.iter().any(is_left) || stuck().is_some() || check().is_err());
         if !frozen.iter().any(is_left) {
             return Ok(());
         }
-        // What is in no log must not be forgotten when the store closes.
-        self.lock_commit().has_unlogged |= had_unlogged;
-        self.check_writable()?;
+        check()?;
         Err(stuck().unwrap_or_else(Error::closed))
     }
 
@@ -43,27 +58,31 @@ impl Store {
         }
     }
 
-    /// All frozen memtables after freezing those that hold anything, and whether any of it is in no log.
-    fn freeze_all(&self) -> (Vec<(Arc<Tree>, Arc<Mem>)>, bool) {
-        let mut commit = self.lock_commit();
+    /// All frozen memtables after freezing those that hold anything.
+    fn freeze_all(&self) -> Vec<(Arc<Tree>, Arc<Mem>)> {
+        let commit = self.lock_commit();
         let trees = self.trees.load_full();
         for tree in trees.values() {
             if !tree.view().active.table.is_empty() {
                 self.freeze(&commit, tree);
             }
         }
-        let had_unlogged = std::mem::take(&mut commit.has_unlogged);
-        let frozen_of = |tree: &Arc<Tree>| tree.view().frozen.iter().map(|m| (Arc::clone(tree), Arc::clone(m))).collect::<Vec<_>>();
-        (trees.values().flat_map(frozen_of).collect(), had_unlogged)
+        let frozen_of = |tree: &Arc<Tree>| {
+            tree.view().frozen.iter().map(|m| (Arc::clone(tree), Arc::clone(m))).collect::<Vec<_>>()
+        };
+        trees.values().flat_map(frozen_of).collect()
     }
 
     /// Merges all tables of `tree` into its last level, and waits for it.
     pub(crate) fn compact(&self, tree: &Arc<Tree>) -> Result<()> {
         self.check_writable()?;
+        if tree.is_dropped() {
+            return Err(Error::dropped());
+        }
         let ticket = self.background.request_compaction(tree.id);
         let mut outcome = None;
         self.background.progress.wait_until(|| {
-            outcome = self.background.take_outcome(ticket);
+            outcome = outcome.take().or_else(|| self.background.compaction_is_over(ticket));
             outcome.is_some() || self.is_poisoned() || self.closed.load(Ordering::Relaxed)
         });
         outcome.unwrap_or_else(|| self.check_writable())

@@ -11,7 +11,11 @@ pub(crate) struct MergeHeap {
 
 impl MergeHeap {
     /// Orders `inputs` anew. `before(a, b)` tells whether input `a` comes before input `b`.
-    pub(crate) fn rebuild(&mut self, inputs: impl Iterator<Item = usize>, mut before: impl FnMut(usize, usize) -> bool) {
+    pub(crate) fn rebuild(
+        &mut self,
+        inputs: impl Iterator<Item = usize>,
+        mut before: impl FnMut(usize, usize) -> bool,
+    ) {
         self.inputs.clear();
         self.inputs.extend(inputs.map(|i| i as u32));
         for at in (0..self.inputs.len() / 2).rev() {
@@ -63,7 +67,8 @@ mod tests {
     #[test]
     fn any_number_of_sorted_inputs_comes_out_sorted() {
         for count in 0..20usize {
-            let inputs: Vec<Vec<usize>> = (0..count).map(|i| (0..i * 3).map(|j| j * (i % 5 + 1) + i % 3).collect()).collect();
+            let inputs: Vec<Vec<usize>> =
+                (0..count).map(|i| (0..i * 3).map(|j| j * (i % 5 + 1) + i % 3).collect()).collect();
             let mut at = vec![0; count];
             let mut heap = MergeHeap::default();
             let mut merged = Vec::new();

@@ -74,10 +74,16 @@ pub(crate) fn open(
         stepper: stepper.clone(),
         ..WalOptions::default()
     };
-    let mut replay = Replay { trees: &trees, manifest: &manifest, budget, last_seq: state.last_seq, failed: None };
-    let opened = ringwood_wal::open(&disk, &wal_dir, wal_options, manifest.store_id(), state.log_floor, &mut |lsn, payload| {
-        replay.apply(lsn, payload)
-    });
+    let mut replay =
+        Replay { trees: &trees, manifest: &manifest, budget, last_seq: state.last_seq, failed: None };
+    let opened = ringwood_wal::open(
+        &disk,
+        &wal_dir,
+        wal_options,
+        manifest.store_id(),
+        state.log_floor,
+        &mut |lsn, payload| replay.apply(lsn, payload),
+    );
     let last_seq = replay.last_seq;
     if let Some(error) = replay.failed {
         return Err(error);
@@ -110,7 +116,10 @@ pub(crate) fn open(
 fn prepare_directory(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<Box<dyn DirLock>> {
     if !manifest::exists(disk, dir)? {
         if options.must_exist {
-            return Err(Error::new(ErrorKind::NotFound, format!("{} holds no store, and none was to be created", dir.display())));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("{} holds no store, and none was to be created", dir.display()),
+            ));
         }
         match disk.create_dir(dir) {
             Ok(()) => {}
@@ -121,7 +130,10 @@ fn prepare_directory(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<B
         let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
         disk.sync_dir(parent.unwrap_or(Path::new(".")))?;
     } else if options.must_be_new {
-        return Err(Error::invalid(format!("{} holds a store already, and it was to be a new one", dir.display())));
+        return Err(Error::invalid(format!(
+            "{} holds a store already, and it was to be a new one",
+            dir.display()
+        )));
     }
     Ok(disk.lock_dir(dir)?)
 }
@@ -166,7 +178,8 @@ fn open_tables(
             let path = files::table(dir, meta.id);
             let table = Table::open(disk, lane, cache, &path, meta.id)?;
             if table.file_bytes() != meta.bytes {
-                let what = format!("it has {} bytes and the manifest says {}", table.file_bytes(), meta.bytes);
+                let what =
+                    format!("it has {} bytes and the manifest says {}", table.file_bytes(), meta.bytes);
                 return Err(Error::corrupt(&path, None, what));
             }
             added.push((level, TableHandle::new(table, meta.clone(), graveyard)));
@@ -194,7 +207,9 @@ impl Replay<'_> {
     }
 
     fn apply_batch(&mut self, lsn: u64, payload: &[u8]) -> Result<()> {
-        let damaged = |what: &str| Error::new(ErrorKind::Corrupt, format!("the log's record at position {lsn} is damaged: {what}"));
+        let damaged = |what: &str| {
+            Error::new(ErrorKind::Corrupt, format!("the log's record at position {lsn} is damaged: {what}"))
+        };
         let (first, count, ops) = batch::decode(payload).map_err(damaged)?;
         let mut seen = 0;
         for (op, seq) in ops.zip(first..) {

@@ -142,26 +142,34 @@ impl Options {
     /// [`Invalid`](crate::ErrorKind::Invalid) if the directory holds something else.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Db> {
         let budget = self.budget()?;
-        let disk = ringwood_ring::open_disk(self.io, budget.arena_bytes(), ringwood_ring::UringConfig::default())?;
+        let disk =
+            ringwood_ring::open_disk(self.io, budget.arena_bytes(), ringwood_ring::UringConfig::default())?;
         Db::open_on(disk, path.as_ref(), self, budget, false)
     }
 
     /// Opens the store on a disk of the caller's. With `stepped`, no thread is started: background work is done inside waiting
     /// calls and by [`Db::step`], so that one thread and the disk's seed decide everything.
     #[doc(hidden)]
-    pub fn open_on(self, disk: std::sync::Arc<dyn ringwood_ring::Disk>, path: impl AsRef<Path>, stepped: bool) -> Result<Db> {
+    pub fn open_on(
+        self,
+        disk: std::sync::Arc<dyn ringwood_ring::Disk>,
+        path: impl AsRef<Path>,
+        stepped: bool,
+    ) -> Result<Db> {
         let budget = self.budget()?;
         Db::open_on(disk, path.as_ref(), self, budget, stepped)
     }
 
     pub(crate) fn budget(&self) -> Result<Budget> {
-        let memory = self.memory.unwrap_or_else(|| (machine::memory_limit() / 4).clamp(MEMORY_BYTES_MIN, 4 << 30));
+        let memory =
+            self.memory.unwrap_or_else(|| (machine::memory_limit() / 4).clamp(MEMORY_BYTES_MIN, 4 << 30));
         if memory < MEMORY_BYTES_MIN {
             return Err(Error::invalid(format!(
                 "a memory budget of {memory} bytes is too small; give at least {MEMORY_BYTES_MIN}"
             )));
         }
-        let write_buffer = self.write_buffer_bytes.unwrap_or((memory / 16).clamp(512 << 10, 64 << 20)).max(16 << 10);
+        let write_buffer =
+            self.write_buffer_bytes.unwrap_or((memory / 16).clamp(512 << 10, 64 << 20)).max(16 << 10);
         let compaction_threads = self.compaction_threads.unwrap_or((machine::cores() / 2).clamp(1, 4)).max(1);
         let read_window = (memory / 64).clamp(1 << 20, 16 << 20);
         let output_buffer = (memory / 512).clamp(64 << 10, 1 << 20);

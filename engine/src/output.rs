@@ -25,7 +25,8 @@ impl Output {
         let id = store.new_file_number();
         let path = files::table(&store.dir, id);
         let options = TableOptions { expected_bytes: bytes, ..store.table_options.clone() };
-        let writer = TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
+        let writer =
+            TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
         Ok(Self { id, path, writer, is_sealed: false })
     }
 
@@ -79,7 +80,6 @@ impl Output {
         };
         Ok(Written { path: self.path, meta })
     }
-
 }
 
 /// A table whose file is whole and synced. Its name in the directory is not yet.
@@ -102,10 +102,16 @@ impl Written {
     }
 }
 
-/// Appends to the manifest. A failed write leaves unknown what the device holds, so the store takes no more writes; a full disk
-/// leaves it as it was.
+/// Appends to the manifest, after making the names of new tables durable if there are any.
+///
+/// A failure leaves unknown what the device holds, so the store takes no more writes, and nobody may remove a table that the edits name: the
+/// next opening reads what came of it. A full disk leaves it as it was. Under one lock with the manifest, so that nobody
+/// relies on a directory whose sync has just failed.
 pub(crate) fn append(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
-    manifest.append(edits, || store.new_file_number()).inspect_err(|error| {
+    store.check_sound()?;
+    let has_new_names = edits.iter().any(|e| matches!(e, Edit::TableAdd { .. }));
+    let synced = if has_new_names { store.disk.sync_dir(&store.dir).map_err(Error::from) } else { Ok(()) };
+    synced.and_then(|()| manifest.append(edits, || store.new_file_number())).inspect_err(|error| {
         if error.kind() != ErrorKind::Full {
             store.poison(error);
         }

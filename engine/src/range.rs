@@ -178,7 +178,9 @@ mod tests {
         ] {
             assert!(inside(prefix, key), "{prefix:?} {key:?}");
         }
-        for (prefix, key) in [(&b"ab"[..], &b"aa"[..]), (b"ab", b"ac"), (b"ab", b"a"), (b"a\xff", b"b"), (b"\xff", b"\xfe")] {
+        for (prefix, key) in
+            [(&b"ab"[..], &b"aa"[..]), (b"ab", b"ac"), (b"ab", b"a"), (b"a\xff", b"b"), (b"\xff", b"\xfe")]
+        {
             assert!(!inside(prefix, key), "{prefix:?} {key:?}");
         }
     }

@@ -9,13 +9,13 @@ use std::sync::atomic::Ordering;
 
 use ringwood_sstable::{BlockFetch, BlockRef, BlockView, Hint, KeyHash, Kind};
 
+use crate::Result;
 use crate::batch;
 use crate::memtable::Memtable;
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::value::Value;
 use crate::version::{TableHandle, Version, View};
-use crate::Result;
 
 /// What a place says of a key: nothing, that it is deleted, or its value.
 type Answer = Option<Option<Value>>;
@@ -57,7 +57,12 @@ impl Store {
     }
 
     /// The values of `keys`, in their order, all as of one moment. The missing blocks of all keys are fetched together.
-    pub(crate) fn multi_get<K: AsRef<[u8]>>(&self, tree: &Tree, keys: &[K], seq: Option<u64>) -> Result<Vec<Option<Value>>> {
+    pub(crate) fn multi_get<K: AsRef<[u8]>>(
+        &self,
+        tree: &Tree,
+        keys: &[K],
+        seq: Option<u64>,
+    ) -> Result<Vec<Option<Value>>> {
         let view = tree.view_owned();
         let seq = seq.unwrap_or_else(|| self.visible.load(Ordering::Acquire));
         let mut answers = vec![None; keys.len()];
@@ -74,7 +79,8 @@ impl Store {
             let start = missing.wanted.len();
             for handle in candidates(&view.version, key) {
                 let block = handle.table.block_for(key, seq);
-                let cached = if missing.wanted.len() > start { None } else { handle.table.cached(block, Hint::Point) };
+                let cached =
+                    if missing.wanted.len() > start { None } else { handle.table.cached(block, Hint::Point) };
                 let Some(found) = cached else {
                     missing.want(handle, block);
                     continue;

@@ -66,9 +66,16 @@ impl Retention {
     }
 
     /// `is_bottom` tells whether no level below holds anything of the key; asked only for tombstones.
-    pub(crate) fn judge(&mut self, key: &[u8], seq: u64, is_delete: bool, is_bottom: impl FnOnce() -> bool) -> Verdict {
+    pub(crate) fn judge(
+        &mut self,
+        key: &[u8],
+        seq: u64,
+        is_delete: bool,
+        is_bottom: impl FnOnce() -> bool,
+    ) -> Verdict {
         // The interval that a version lies in: the number of snapshots too old to see it.
-        let interval = if self.snapshots.is_empty() { 0 } else { self.snapshots.partition_point(|&s| s < seq) };
+        let interval =
+            if self.snapshots.is_empty() { 0 } else { self.snapshots.partition_point(|&s| s < seq) };
         if self.last.is_some() && self.key == key {
             if self.last == Some(interval) {
                 return Verdict::Drop;
@@ -141,8 +148,11 @@ mod tests {
             snapshots.sort_unstable();
             snapshots.dedup();
             let mut retention = Retention::new(snapshots.clone());
-            let after: Vec<_> =
-                versions.iter().filter(|(s, d)| retention.judge(b"k", *s, *d, || true) == Verdict::Keep).copied().collect();
+            let after: Vec<_> = versions
+                .iter()
+                .filter(|(s, d)| retention.judge(b"k", *s, *d, || true) == Verdict::Keep)
+                .copied()
+                .collect();
             let read = |versions: &[(u64, bool)], at: u64| {
                 versions.iter().find(|(s, _)| *s <= at).filter(|(_, delete)| !delete).map(|(s, _)| *s)
             };

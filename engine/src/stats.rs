@@ -117,7 +117,8 @@ impl Stats {
 
 impl Store {
     pub(crate) fn stats(&self) -> Stats {
-        let keyspaces: Vec<KeyspaceStats> = self.trees.load().values().map(|tree| keyspace_stats(tree)).collect();
+        let keyspaces: Vec<KeyspaceStats> =
+            self.trees.load().values().map(|tree| keyspace_stats(tree)).collect();
         let cache = self.cache.stats();
         let memtables = keyspaces.iter().map(|k| k.memtable_bytes).sum();
         let arena = self.disk.arena().allocated() as u64;
@@ -167,7 +168,11 @@ fn keyspace_stats(tree: &crate::tree::Tree) -> KeyspaceStats {
 fn human(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let unit = (0..4).find(|i| bytes >> (10 * (i + 1)) == 0).unwrap_or(4);
-    if unit == 0 { format!("{bytes} B") } else { format!("{:.1} {}", bytes as f64 / (1u64 << (10 * unit)) as f64, UNITS[unit]) }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{:.1} {}", bytes as f64 / (1u64 << (10 * unit)) as f64, UNITS[unit])
+    }
 }
 
 impl fmt::Display for Stats {
@@ -177,10 +182,23 @@ impl fmt::Display for Stats {
             writeln!(f, "  note: {reason}")?;
         }
         for keyspace in &self.keyspaces {
-            writeln!(f, "\nkeyspace {:?}: {} in {} memtables", keyspace.name, human(keyspace.memtable_bytes), keyspace.memtables)?;
+            writeln!(
+                f,
+                "\nkeyspace {:?}: {} in {} memtables",
+                keyspace.name,
+                human(keyspace.memtable_bytes),
+                keyspace.memtables
+            )?;
             writeln!(f, "  level   tables        size       entries  tombstones")?;
             for (i, l) in keyspace.levels.iter().enumerate().filter(|(_, l)| l.tables > 0) {
-                writeln!(f, "  {i:>5} {:>8} {:>11} {:>13} {:>11}", l.tables, human(l.bytes), l.entries, l.tombstones)?;
+                writeln!(
+                    f,
+                    "  {i:>5} {:>8} {:>11} {:>13} {:>11}",
+                    l.tables,
+                    human(l.bytes),
+                    l.entries,
+                    l.tombstones
+                )?;
             }
         }
         let m = &self.memory;
@@ -194,7 +212,11 @@ impl fmt::Display for Stats {
             human(m.tables),
             human(m.io_buffers)
         )?;
-        writeln!(f, "cache: {} hits, {} misses, {} evictions", self.cache.hits, self.cache.misses, self.cache.evictions)?;
+        writeln!(
+            f,
+            "cache: {} hits, {} misses, {} evictions",
+            self.cache.hits, self.cache.misses, self.cache.evictions
+        )?;
         writeln!(
             f,
             "written: {} by callers, {} to the disk (amplification {:.2}); {} flushes, {} compactions; writers held back {:.3} s",
@@ -205,7 +227,10 @@ impl fmt::Display for Stats {
             self.compactions,
             self.stall_ns as f64 / 1e9
         )?;
-        writeln!(f, "\n  class         enters       sqes  sqes/enter       read    written     syncs    chains     fixed     plain")?;
+        writeln!(
+            f,
+            "\n  class         enters       sqes  sqes/enter       read    written     syncs    chains     fixed     plain"
+        )?;
         for class in Class::ALL {
             let c = self.io.class(class);
             writeln!(

@@ -72,8 +72,6 @@ pub(crate) struct Commit {
     pub(crate) appender: Appender,
     pub(crate) next_seq: u64,
     pub(crate) account: Account,
-    /// Whether a memtable holds writes that are in no log.
-    pub(crate) has_unlogged: bool,
 }
 
 /// The parts of a store that opening has ready; see [`Store::new`].
@@ -108,7 +106,6 @@ impl Store {
             commit: Mutex::new(Commit {
                 next_seq: parts.last_seq + 1,
                 account: Account::default(),
-                has_unlogged: false,
                 appender: parts.appender,
             }),
             visible: AtomicU64::new(parts.last_seq),
@@ -158,11 +155,13 @@ impl Store {
 
     /// Whether writes are taken; else why not.
     pub(crate) fn check_writable(&self) -> Result<()> {
-        match self.poison.get() {
-            Some(error) => Err(error.clone()),
-            None if self.closed.load(Ordering::Relaxed) => Err(Error::closed()),
-            None => Ok(()),
-        }
+        self.check_sound()?;
+        if self.closed.load(Ordering::Relaxed) { Err(Error::closed()) } else { Ok(()) }
+    }
+
+    /// Whether the device has failed no write; else the reason.
+    pub(crate) fn check_sound(&self) -> Result<()> {
+        self.poison.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {
@@ -175,7 +174,8 @@ impl Store {
         let mut floor = self.applied.load(Ordering::Acquire);
         for tree in self.trees.load().values() {
             let view = tree.view();
-            let unflushed = view.mems().filter(|m| !flushed.is_some_and(|f| Arc::ptr_eq(f, m)) && !m.table.is_empty());
+            let unflushed =
+                view.mems().filter(|m| !flushed.is_some_and(|f| Arc::ptr_eq(f, m)) && !m.table.is_empty());
             floor = unflushed.map(|m| m.log_start).fold(floor, Lsn::min);
         }
         floor
@@ -198,7 +198,12 @@ impl Store {
     /// Memory that indexes and filters of all open tables take, in bytes.
     pub(crate) fn table_memory(&self) -> u64 {
         let trees = self.trees.load();
-        trees.values().flat_map(|t| t.view_owned().version.tables().map(|t| t.table.memory_bytes() as u64).collect::<Vec<_>>()).sum()
+        trees
+            .values()
+            .flat_map(|t| {
+                t.view_owned().version.tables().map(|t| t.table.memory_bytes() as u64).collect::<Vec<_>>()
+            })
+            .sum()
     }
 }
 

@@ -106,7 +106,9 @@ impl SteppedTasks {
         let start = store.disk.random() as usize % count;
         (0..count).map(|i| (start + i) % count).any(|who| match workers.get(who) {
             // A step that waits (for the log's ring, say) steps others, not itself.
-            Some(worker) => worker.try_lock().is_ok_and(|mut w| w.step(&store, store.disk.random() & 1 == 0) == Step::Progress),
+            Some(worker) => worker
+                .try_lock()
+                .is_ok_and(|mut w| w.step(&store, store.disk.random() & 1 == 0) == Step::Progress),
             None => self.step_pump(),
         })
     }

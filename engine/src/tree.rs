@@ -18,8 +18,14 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    pub(crate) fn new(id: u32, name: String, mem: Arc<Memtable>, log_start: Lsn, version: Version) -> Arc<Self> {
-        let active = Arc::new(Mem { table: mem, log_start });
+    pub(crate) fn new(
+        id: u32,
+        name: String,
+        mem: Arc<Memtable>,
+        log_start: Lsn,
+        version: Version,
+    ) -> Arc<Self> {
+        let active = Mem::new(mem, log_start);
         let view = View { active, frozen: Vec::new(), version: Arc::new(version) };
         Arc::new(Self { id, name, view: ArcSwap::from_pointee(view), dropped: AtomicBool::new(false) })
     }
@@ -41,7 +47,8 @@ impl Tree {
             let mut frozen = Vec::with_capacity(view.frozen.len() + 1);
             frozen.push(Arc::clone(&view.active));
             frozen.extend(view.frozen.iter().cloned());
-            let active = Arc::new(Mem { table: Arc::clone(next), log_start });
+            view.active.set_log_end(log_start);
+            let active = Mem::new(Arc::clone(next), log_start);
             View { active, frozen, version: Arc::clone(&view.version) }
         });
     }

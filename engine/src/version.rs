@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ringwood_sstable::Table;
 use ringwood_wal::Lsn;
@@ -87,7 +87,10 @@ impl Version {
         first.sort_by(|a, b| b.meta.seq_max.cmp(&a.meta.seq_max).then(b.meta.id.cmp(&a.meta.id)));
         for level in rest {
             level.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
-            debug_assert!(level.windows(2).all(|w| w[0].meta.largest < w[1].meta.smallest), "tables of a level overlap");
+            debug_assert!(
+                level.windows(2).all(|w| w[0].meta.largest < w[1].meta.smallest),
+                "tables of a level overlap"
+            );
         }
     }
 
@@ -117,6 +120,36 @@ pub(crate) struct Mem {
     pub(crate) table: Arc<Memtable>,
     /// Every record of this memtable is in the log at or after this position.
     pub(crate) log_start: Lsn,
+    /// … and before this one, once it is frozen.
+    log_end: OnceLock<Lsn>,
+    /// Whether it holds writes that are in no log.
+    unlogged: AtomicBool,
+}
+
+impl Mem {
+    pub(crate) fn new(table: Arc<Memtable>, log_start: Lsn) -> Arc<Self> {
+        Arc::new(Self { table, log_start, log_end: OnceLock::new(), unlogged: AtomicBool::new(false) })
+    }
+
+    /// Says that the memtable is frozen, and that its part of the log ends at `lsn`.
+    pub(crate) fn set_log_end(&self, lsn: Lsn) {
+        let _ = self.log_end.set(lsn);
+    }
+
+    /// Says that a write goes into the memtable and into no log. Under the commit lock.
+    pub(crate) fn set_unlogged(&self) {
+        self.unlogged.store(true, Ordering::Release);
+    }
+
+    /// Whether the log does not hold all of it.
+    pub(crate) fn is_unlogged(&self) -> bool {
+        self.unlogged.load(Ordering::Acquire)
+    }
+
+    /// Where the log of a frozen memtable ends.
+    pub(crate) fn log_end(&self) -> Lsn {
+        self.log_end.get().copied().expect("asked of frozen memtables only")
+    }
 }
 
 /// What a reader sees of a tree.

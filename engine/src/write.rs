@@ -20,7 +20,14 @@ use crate::{Error, Result};
 
 impl Store {
     /// Writes one operation.
-    pub(crate) fn write_one(&self, tree: &Arc<Tree>, kind: Kind, key: &[u8], value: &[u8], durability: Durability) -> Result<()> {
+    pub(crate) fn write_one(
+        &self,
+        tree: &Arc<Tree>,
+        kind: Kind,
+        key: &[u8],
+        value: &[u8],
+        durability: Durability,
+    ) -> Result<()> {
         batch::check_key(key)?;
         batch::check_value(value)?;
         let bytes = key.len() + value.len();
@@ -28,7 +35,7 @@ impl Store {
         let seq = commit.next_seq;
         let head = batch::op_header(kind, tree.id, key, value);
         let end = self.log_record(&mut commit, durability, &[&batch::header(seq, 1), &head, key, value])?;
-        tree.view().active.table.insert(key, seq, kind, value);
+        insert(tree, durability, key, seq, kind, value);
         self.finish(commit, seq, bytes as u64, end, durability)
     }
 
@@ -38,18 +45,22 @@ impl Store {
             return self.check_writable();
         }
         let trees = self.trees.load_full();
-        if let Some(keyspace) = batch.keyspaces().iter().find(|k| k.tree().is_dropped()) {
-            return Err(Error::invalid(format!("keyspace {:?} was dropped", keyspace.name())));
+        for keyspace in batch.keyspaces() {
+            if keyspace.tree().is_dropped() {
+                return Err(Error::dropped());
+            }
         }
         let bytes = (batch.ops().len() - batch.len() * batch::OP_HEADER_BYTES) as u64;
-        let touched = trees.values().filter(|t| t.id == batch::DEFAULT_KEYSPACE || batch.keyspaces().iter().any(|k| k.id() == t.id));
+        let touched = trees
+            .values()
+            .filter(|t| t.id == batch::DEFAULT_KEYSPACE || batch.keyspaces().iter().any(|k| k.id() == t.id));
         let mut commit = self.lock_with_room(bytes, touched)?;
         let (first, count) = (commit.next_seq, batch.len() as u32);
         let end = self.log_record(&mut commit, durability, &[&batch::header(first, count), batch.ops()])?;
         for (op, seq) in batch::Ops(batch.ops()).zip(first..) {
             let op = op.map_err(Error::invalid)?;
             if let Some(tree) = trees.get(&op.keyspace) {
-                tree.view().active.table.insert(op.key, seq, op.kind, op.value);
+                insert(tree, durability, op.key, seq, op.kind, op.value);
             }
         }
         self.finish(commit, first + u64::from(count) - 1, bytes, end, durability)
@@ -58,7 +69,6 @@ impl Store {
     /// Appends to the log, unless the write asks for none. Returns the end of the record.
     fn log_record(&self, commit: &mut Commit, durability: Durability, parts: &[&[u8]]) -> Result<Lsn> {
         if durability == Durability::None {
-            commit.has_unlogged = true;
             return Ok(0);
         }
         commit.appender.append(parts).map_err(|e| {
@@ -95,7 +105,9 @@ impl Store {
         if let Some(ns) = pause {
             self.totals.stall_ns.fetch_add(ns, Ordering::Relaxed);
             // Woken early by progress: the debt is less than it was.
-            self.background.progress.wait_timeout(Duration::from_nanos(ns), || self.pacer.debt() <= 0.0 || self.is_poisoned());
+            self.background
+                .progress
+                .wait_timeout(Duration::from_nanos(ns), || self.pacer.debt() <= 0.0 || self.is_poisoned());
         }
         Ok(())
     }
@@ -108,7 +120,11 @@ impl Store {
 
     /// The commit lock, with room in the memtables of `trees`: a full one is frozen, and while too many wait for their flush, so
     /// does the writer, without the lock.
-    fn lock_with_room<'a>(&self, bytes: u64, trees: impl Iterator<Item = &'a Arc<Tree>> + Clone) -> Result<std::sync::MutexGuard<'_, Commit>> {
+    fn lock_with_room<'a>(
+        &self,
+        bytes: u64,
+        trees: impl Iterator<Item = &'a Arc<Tree>> + Clone,
+    ) -> Result<std::sync::MutexGuard<'_, Commit>> {
         loop {
             self.check_writable()?;
             let commit = self.lock_commit();
@@ -121,8 +137,8 @@ impl Store {
                 // An empty one takes anything: a value may be larger than the limit.
                 !active.is_empty() && (held >= limit || held + bytes > 2 * limit)
             };
-            if let Some(tree) = trees.clone().find(|t| t.is_dropped()) {
-                return Err(Error::invalid(format!("keyspace {:?} was dropped", tree.name)));
+            if trees.clone().any(|t| t.is_dropped()) {
+                return Err(Error::dropped());
             }
             let mut pending = trees.clone().filter(full).peekable();
             if pending.peek().is_none() {
@@ -150,7 +166,9 @@ impl Store {
         let start = self.disk.now();
         self.background.notify_work();
         let blocked = || self.background.flush_error();
-        self.background.progress.wait_until(|| self.has_frozen_room() || blocked().is_some() || self.check_writable().is_err());
+        self.background
+            .progress
+            .wait_until(|| self.has_frozen_room() || blocked().is_some() || self.check_writable().is_err());
         self.totals.stall_ns.fetch_add(self.disk.now() - start, Ordering::Relaxed);
         self.check_writable()?;
         match blocked() {
@@ -181,4 +199,13 @@ impl Store {
     pub(crate) fn log_bytes_soft(&self) -> u64 {
         2 * (FROZEN_MAX as u64 + 2) * self.budget.write_buffer
     }
+}
+
+/// Inserts a version into the active memtable. The caller holds the commit lock.
+fn insert(tree: &Tree, durability: Durability, key: &[u8], seq: u64, kind: Kind, value: &[u8]) {
+    let view = tree.view();
+    if durability == Durability::None {
+        view.active.set_unlogged();
+    }
+    view.active.table.insert(key, seq, kind, value);
 }

@@ -3,7 +3,11 @@
 use ringwood::{Db, Durability, ErrorKind, Options};
 
 fn small() -> Options {
-    Options::new().memory(16 << 20).write_buffer_bytes(64 << 10).table_bytes(64 << 10).durability(Durability::Buffered)
+    Options::new()
+        .memory(16 << 20)
+        .write_buffer_bytes(64 << 10)
+        .table_bytes(64 << 10)
+        .durability(Durability::Buffered)
 }
 
 fn key(i: u32) -> String {

@@ -61,6 +61,8 @@ impl Gate {
             return true;
         }
         self.waiters.fetch_add(1, Ordering::SeqCst);
+        // Pairs with the fence in `notify`, for conditions that load with less than SeqCst.
+        fence(Ordering::SeqCst);
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let held = loop {
             // Checked under the lock: a notifier that saw our count takes the lock before it wakes us.

@@ -1,17 +1,4 @@
-//! Getting blocks: all that are missing in one enter.
-//!
-//! A [`BlockFetch`] collects wanted blocks of any tables, claims each in the cache, pushes the reads of all that are missing, and
-//! waits for them together: n blocks take one `io_uring_enter` if the lane is n deep. Each block is read into the frame that then
-//! serves later hits, checked there, and published.
-//!
-//! # Rules
-//!
-//! 1. Nothing is in flight when [`run`](BlockFetch::run) returns, whatever happens (rule R0 of the ring).
-//! 2. All own fills are finished before another's is waited for, so that two fetches never wait for each other.
-//! 3. A block that was not read whole, or fails its checks, is not published: others who want it try for themselves, and each
-//!    gets the error as its own.
-//!
-//! A `BlockFetch` is used by one thread at a time, again and again: it keeps its memory, so that a get allocates nothing.
+//! Getting blocks: all that are missing in one enter. See [`BlockFetch`].
 
 use std::sync::Arc;
 
@@ -39,7 +26,20 @@ impl FetchLane for Arc<LanePool> {
     }
 }
 
-/// See the [module](self) documentation.
+/// Getting blocks: all that are missing in one enter.
+///
+/// Collects wanted blocks of any tables, claims each in the cache, pushes the reads of all that are missing, and
+/// waits for them together: n blocks take one `io_uring_enter` if the lane is n deep. Each block is read into the frame that then
+/// serves later hits, checked there, and published.
+///
+/// ## Rules
+///
+/// 1. Nothing is in flight when [`run`](BlockFetch::run) returns, whatever happens (rule R0 of the ring).
+/// 2. All own fills are finished before another's is waited for, so that two fetches never wait for each other.
+/// 3. A block that was not read whole, or fails its checks, is not published: others who want it try for themselves, and each
+///    gets the error as its own.
+///
+/// A `BlockFetch` is used by one thread at a time, again and again: it keeps its memory, so that a get allocates nothing.
 #[derive(Debug, Default)]
 pub struct BlockFetch {
     wants: Vec<Want>,
@@ -83,7 +83,10 @@ impl BlockFetch {
     /// If the table has no such block.
     pub fn want(&mut self, table: &Arc<Table>, block: u32, hint: Hint) -> usize {
         assert!(block < table.block_count(), "block {block} of {}", table.block_count());
-        let is_same = self.wants.last().is_some_and(|w| w.block == block && Arc::ptr_eq(&w.table, table));
+        let is_same = self.wants.last().is_some_and(|last| {
+            let is_to_run = matches!(last.state, State::Wanted | State::SameAsBefore);
+            is_to_run && last.block == block && Arc::ptr_eq(&last.table, table)
+        });
         let state = if is_same { State::SameAsBefore } else { State::Wanted };
         self.wants.push(Want { table: Arc::clone(table), block, hint, state });
         self.wants.len() - 1

@@ -82,7 +82,13 @@ pub fn mount(source: &str, target: &Path, kind: &str, flags: libc::c_ulong, data
     let target = text(target.as_os_str().as_bytes())?;
     // SAFETY: all strings live through the call.
     check(unsafe {
-        libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast::<libc::c_void>())
+        libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            kind.as_ptr(),
+            flags,
+            data.as_ptr().cast::<libc::c_void>(),
+        )
     })
 }
 

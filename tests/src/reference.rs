@@ -118,8 +118,7 @@ impl Reference {
     pub fn creating(&mut self, name: &str) -> SpaceId {
         let id = self.next_space;
         self.next_space += 1;
-        let space =
-            Space { name: name.to_owned(), standing: Standing::Creating, versions: BTreeMap::new() };
+        let space = Space { name: name.to_owned(), standing: Standing::Creating, versions: BTreeMap::new() };
         self.spaces.insert(id, space);
         id
     }
@@ -243,7 +242,8 @@ impl Reference {
         };
         let recovered = Recovered { commits: self.now(), first, last: last as u64 };
         let rebased = surviving.into_iter().map(|(name, (id, entries))| {
-            let version = |value: &Bytes| vec![Version { commit: 0, logged: true, value: Some(value.clone()) }];
+            let version =
+                |value: &Bytes| vec![Version { commit: 0, logged: true, value: Some(value.clone()) }];
             let versions = entries.iter().map(|(k, v)| (k.clone(), version(v))).collect();
             (id, Space { name, standing: Standing::Live, versions })
         });
@@ -299,11 +299,13 @@ impl Reference {
         }
         let unknown = entries.keys().filter(|key| !space.versions.contains_key(*key)).count() as i64;
         let mut sum = unknown;
-        steps[..end].iter().map(|step| {
-            sum += step;
-            sum
-        })
-        .collect()
+        steps[..end]
+            .iter()
+            .map(|step| {
+                sum += step;
+                sum
+            })
+            .collect()
     }
 
     fn complaint(
@@ -348,9 +350,22 @@ impl Reference {
             for (key, versions) in keys.take(5) {
                 let history: Vec<String> = versions
                     .iter()
-                    .map(|v| format!("{}{}:{}", v.commit, if v.logged { "" } else { "(none)" }, brief(v.value.as_ref())))
+                    .map(|v| {
+                        format!(
+                            "{}{}:{}",
+                            v.commit,
+                            if v.logged { "" } else { "(none)" },
+                            brief(v.value.as_ref())
+                        )
+                    })
                     .collect();
-                let _ = write!(text, "\n    {} is {}, versions [{}]", brief(Some(key)), brief(entries.get(key)), history.join(", "));
+                let _ = write!(
+                    text,
+                    "\n    {} is {}, versions [{}]",
+                    brief(Some(key)),
+                    brief(entries.get(key)),
+                    history.join(", ")
+                );
             }
             for key in entries.keys().filter(|k| !space.versions.contains_key(*k)).take(5) {
                 let _ = write!(text, "\n    {} was never written", brief(Some(key)));
@@ -453,7 +468,8 @@ mod tests {
         ] {
             reference.clone().recover(Loss::Power, &found(fine)).unwrap();
         }
-        for wrong in [&[("b", "2")][..], &[("d", "3")], &[("b", "4")], &[("a", "1"), ("b", "4"), ("d", "3")]] {
+        for wrong in [&[("b", "2")][..], &[("d", "3")], &[("b", "4")], &[("a", "1"), ("b", "4"), ("d", "3")]]
+        {
             reference.clone().recover(Loss::Power, &found(wrong)).unwrap_err();
         }
         reference.flushed();
@@ -465,7 +481,8 @@ mod tests {
         let mut reference = Reference::default();
         let other = reference.creating("other");
         reference.created(other);
-        let changes = [put("a", "1"), Change { space: other, key: b"x".to_vec(), value: Some(b"1".to_vec()) }];
+        let changes =
+            [put("a", "1"), Change { space: other, key: b"x".to_vec(), value: Some(b"1".to_vec()) }];
         reference.write(Durability::Buffered, &changes);
         let torn = |a: &[(&str, &str)], x: &[(&str, &str)]| {
             let mut both = found(a);

@@ -156,7 +156,10 @@ fn nothing_acknowledged_is_lost_and_batches_are_whole() {
         board.set(COMPACTIONS, 0);
         let before = total(&board);
         let mut command = child::command(if syscalls { "syscalls" } else { "auto" });
-        command.env("KILL_DIR", &store).env("KILL_BOARD", &board_path).env("KILL_SEED", rng.next().to_string());
+        command
+            .env("KILL_DIR", &store)
+            .env("KILL_BOARD", &board_path)
+            .env("KILL_SEED", rng.next().to_string());
         let mut process = command.stdout(Stdio::null()).spawn().expect("the child starts");
         if rng.one_in(4) {
             // While it opens, or soon after.
@@ -187,7 +190,9 @@ fn nothing_acknowledged_is_lost_and_batches_are_whole() {
             checked += check(&store, &board, &doubtful, &mut rng);
         }
     }
-    println!("{rounds} rounds, {uring} of them on io_uring, {compactions} compactions, {checked} keys checked");
+    println!(
+        "{rounds} rounds, {uring} of them on io_uring, {compactions} compactions, {checked} keys checked"
+    );
     assert!(compactions > 0, "no compaction was running");
 }
 

@@ -119,7 +119,11 @@ fn batches_are_seen_whole() {
                     let snapshot = db.snapshot();
                     let middle = snapshot.keyspace(&other).get(key(group, "middle")).unwrap();
                     let left = snapshot.get(&left).unwrap();
-                    assert_eq!(left.as_deref().map(number), middle.as_deref().map(number), "across keyspaces");
+                    assert_eq!(
+                        left.as_deref().map(number),
+                        middle.as_deref().map(number),
+                        "across keyspaces"
+                    );
                     (left.as_deref().map(number), snapshot.get(&right).unwrap().as_deref().map(number))
                 }
             };
@@ -152,7 +156,11 @@ fn snapshots_stand_still() {
             }
             if t < 3 {
                 let key = format!("{:05}", rng.below(2000));
-                if n % 6 == 0 { db.delete(key).unwrap() } else { db.put(key, padded(n)).unwrap() }
+                if n % 6 == 0 {
+                    db.delete(key).unwrap()
+                } else {
+                    db.put(key, padded(n)).unwrap()
+                }
                 continue;
             }
             let snapshot = db.snapshot();

@@ -77,10 +77,7 @@ impl Appender {
     #[cold]
     fn append_fragments(&mut self, parts: &[&[u8]], len: usize) -> Result<()> {
         if len > BATCH_BYTES_MAX {
-            return Err(WalError::TooLarge {
-                bytes: len,
-                bytes_max: BATCH_BYTES_MAX,
-            });
+            return Err(WalError::TooLarge { bytes: len, bytes_max: BATCH_BYTES_MAX });
         }
         let mut left = len;
         let mut kind = Kind::First;
@@ -162,11 +159,7 @@ impl Appender {
     #[cold]
     fn wake_pump(&mut self) {
         self.wake_at = self.ring.tail() + self.drain_bytes;
-        self.shared
-            .progress
-            .0
-            .signals
-            .fetch_and(!SIGNAL_ASLEEP, Ordering::SeqCst);
+        self.shared.progress.0.signals.fetch_and(!SIGNAL_ASLEEP, Ordering::SeqCst);
         self.shared.work.notify();
     }
 
@@ -217,9 +210,7 @@ impl Appender {
     /// # Errors
     /// [`Poisoned`](WalError::Poisoned) if a write or sync failed, now or before.
     pub fn close(&mut self) -> Result<()> {
-        let log = Log {
-            shared: Arc::clone(&self.shared),
-        };
+        let log = Log { shared: Arc::clone(&self.shared) };
         if log.shared.is_closed() {
             return Ok(());
         }

@@ -137,20 +137,14 @@ impl WalError {
     }
 
     pub(crate) fn corrupt(path: &Path, offset: u64, what: impl Into<String>) -> Self {
-        Self::Corrupt {
-            path: path.to_path_buf(),
-            offset,
-            what: what.into(),
-        }
+        Self::Corrupt { path: path.to_path_buf(), offset, what: what.into() }
     }
 
     /// The reason that a poisoned log gives to everyone.
     pub(crate) fn into_poison(self) -> Self {
         match self {
             Self::Poisoned { .. } => self,
-            other => Self::Poisoned {
-                reason: Arc::new(other),
-            },
+            other => Self::Poisoned { reason: Arc::new(other) },
         }
     }
 
@@ -158,10 +152,9 @@ impl WalError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Full { .. } => true,
-            Self::Io(e) => matches!(
-                e.kind(),
-                IoErrorKind::NoSpace | IoErrorKind::TooManyFiles | IoErrorKind::Memory
-            ),
+            Self::Io(e) => {
+                matches!(e.kind(), IoErrorKind::NoSpace | IoErrorKind::TooManyFiles | IoErrorKind::Memory)
+            }
             _ => false,
         }
     }

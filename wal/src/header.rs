@@ -79,13 +79,7 @@ impl SegmentHeader {
         };
         let bad = |offset: u64, what: String| Err(WalError::corrupt(path, offset, what));
         if header.number != number {
-            return bad(
-                24,
-                format!(
-                    "it is segment {} under the name of segment {number}",
-                    header.number
-                ),
-            );
+            return bad(24, format!("it is segment {} under the name of segment {number}", header.number));
         }
         let whole = |n: u64| n.is_multiple_of(PAGE as u64);
         let sane = whole(header.start)
@@ -98,11 +92,7 @@ impl SegmentHeader {
         if !sane {
             return bad(24, format!("its header makes no sense: {header:?}"));
         }
-        if header
-            .capacity
-            .checked_add(PAGE as u64)
-            .is_none_or(|bytes| bytes > file_bytes)
-        {
+        if header.capacity.checked_add(PAGE as u64).is_none_or(|bytes| bytes > file_bytes) {
             return bad(
                 file_bytes,
                 format!(
@@ -127,11 +117,7 @@ pub(crate) fn decode_staging(page: &[u8], path: &Path, store_id: u64, file_bytes
     check(page, STAGING_MAGIC, "a staging file", path, store_id)?;
     let ring_bytes = LE::read_u64(&page[24..32]);
     if !ring_bytes.is_power_of_two() || ring_bytes < PAGE as u64 {
-        return Err(WalError::corrupt(
-            path,
-            24,
-            format!("a ring of {ring_bytes} bytes makes no sense"),
-        ));
+        return Err(WalError::corrupt(path, 24, format!("a ring of {ring_bytes} bytes makes no sense")));
     }
     if ring_bytes.checked_add(PAGE as u64) != Some(file_bytes) {
         let what = format!(
@@ -159,45 +145,26 @@ fn finish(mut page: [u8; PAGE]) -> [u8; PAGE] {
 /// Magic, version, checksum, store: in the order that gives the most helpful error.
 fn check(page: &[u8], magic: [u8; 8], what: &str, path: &Path, store_id: u64) -> Result<()> {
     if page.len() < PAGE {
-        return Err(WalError::corrupt(
-            path,
-            0,
-            format!("it is too short to be {what}"),
-        ));
+        return Err(WalError::corrupt(path, 0, format!("it is too short to be {what}")));
     }
     if page[..8] != magic {
-        return Err(WalError::corrupt(
-            path,
-            0,
-            format!("it is not {what} (wrong magic number)"),
-        ));
+        return Err(WalError::corrupt(path, 0, format!("it is not {what} (wrong magic number)")));
     }
     let version = LE::read_u32(&page[8..12]);
     if version > VERSION {
         let what = format!("its format version is {version}, this one knows {VERSION}");
-        return Err(WalError::Newer {
-            path: path.to_path_buf(),
-            what,
-        });
+        return Err(WalError::Newer { path: path.to_path_buf(), what });
     }
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&page[..12]);
     hasher.update(&[0; 4]);
     hasher.update(&page[16..PAGE]);
     if version == 0 || hasher.finalize() != LE::read_u32(&page[12..16]) {
-        return Err(WalError::corrupt(
-            path,
-            0,
-            "the checksum of its header does not match",
-        ));
+        return Err(WalError::corrupt(path, 0, "the checksum of its header does not match"));
     }
     let found = LE::read_u64(&page[16..24]);
     if found != store_id {
-        return Err(WalError::Foreign {
-            path: path.to_path_buf(),
-            found,
-            expected: store_id,
-        });
+        return Err(WalError::Foreign { path: path.to_path_buf(), found, expected: store_id });
     }
     Ok(())
 }
@@ -261,12 +228,7 @@ mod tests {
         assert_eq!(kind(decode(&newer)), WalErrorKind::Unsupported);
         assert_eq!(kind(decode(&page[..4000])), WalErrorKind::Corrupt);
         let renamed = SegmentHeader::decode(&page, path, 4, HEADER.store_id, 1 << 30);
-        assert!(
-            renamed
-                .unwrap_err()
-                .to_string()
-                .contains("segment 3 under the name of segment 4")
-        );
+        assert!(renamed.unwrap_err().to_string().contains("segment 3 under the name of segment 4"));
         let cut = SegmentHeader::decode(&page, path, 3, HEADER.store_id, 1 << 20);
         assert!(cut.unwrap_err().to_string().contains("was cut"));
     }
@@ -281,10 +243,7 @@ mod tests {
         for bit in 0..PAGE * 8 {
             let mut bad = page;
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                decode_staging(&bad, path, 5, (1 << 20) + 4096).is_err(),
-                "bit {bit}"
-            );
+            assert!(decode_staging(&bad, path, 5, (1 << 20) + 4096).is_err(), "bit {bit}");
         }
     }
 }

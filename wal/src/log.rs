@@ -28,11 +28,7 @@ impl Log {
     /// [`appended`](Self::appended) where the staging file can be mapped. One or two loads.
     #[must_use]
     pub fn kept(&self) -> Lsn {
-        if self.shared.staging_survives {
-            self.shared.appended()
-        } else {
-            self.shared.written()
-        }
+        if self.shared.staging_survives { self.shared.appended() } else { self.shared.written() }
     }
 
     /// Everything before this position is durable: it survives a power cut. One load.
@@ -62,10 +58,7 @@ impl Log {
         if lsn <= self.durable() {
             return Ok(());
         }
-        assert!(
-            lsn <= self.appended(),
-            "waiting for position {lsn}, which was never appended"
-        );
+        assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
         self.want_durable(lsn);
         self.wait(lsn, Shared::durable)
     }
@@ -79,10 +72,7 @@ impl Log {
     /// # Panics
     /// If `lsn` was never appended.
     pub fn wait_kept(&self, lsn: Lsn) -> Result<()> {
-        assert!(
-            lsn <= self.appended(),
-            "waiting for position {lsn}, which was never appended"
-        );
+        assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
         if lsn <= self.kept() {
             return Ok(());
         }
@@ -95,9 +85,7 @@ impl Log {
         let shared = &self.shared;
         let there = || position(shared) >= lsn;
         // `stopped` is looked at first: what was reached before it counts.
-        shared
-            .settled
-            .wait_until(|| shared.stopped().is_some() || there());
+        shared.settled.wait_until(|| shared.stopped().is_some() || there());
         if there() {
             return Ok(());
         }
@@ -140,11 +128,7 @@ impl Log {
         let counts = &shared.counts;
         let (segments, segment_bytes) =
             shared.with_segments(|s| (s.len() as u64, s.iter().map(|s| s.file_bytes).sum::<u64>()));
-        let staging_bytes = if shared.staging_survives {
-            shared.staging.bytes() + PAGE as u64
-        } else {
-            0
-        };
+        let staging_bytes = if shared.staging_survives { shared.staging.bytes() + PAGE as u64 } else { 0 };
         WalStats {
             records: read(&shared.records.0),
             groups: read(&counts.groups),

@@ -173,16 +173,8 @@ pub(crate) fn parse(bytes: &[u8], lsn: Lsn, seed: Seed) -> Parsed<'_> {
     if tag & !(KIND_MASK | GIVEN_UP) != 0 {
         return Parsed::Newer { tag };
     }
-    let header = Header {
-        kind,
-        given_up: tag & GIVEN_UP != 0,
-        len,
-        durable,
-    };
-    Parsed::Valid(Record {
-        header,
-        payload: &bytes[HEADER_BYTES..HEADER_BYTES + len],
-    })
+    let header = Header { kind, given_up: tag & GIVEN_UP != 0, len, durable };
+    Parsed::Valid(Record { header, payload: &bytes[HEADER_BYTES..HEADER_BYTES + len] })
 }
 
 #[cfg(test)]
@@ -200,12 +192,7 @@ mod tests {
         bytes
     }
 
-    const HEADER: Header = Header {
-        kind: Kind::Full,
-        given_up: false,
-        len: 5,
-        durable: 64,
-    };
+    const HEADER: Header = Header { kind: Kind::Full, given_up: false, len: 5, durable: 64 };
 
     #[test]
     fn the_bytes_of_a_record_are_those_of_the_format_page() {
@@ -222,18 +209,10 @@ mod tests {
     fn a_record_parses_at_its_own_place_only() {
         let seed = Seed::new(1, 2);
         let bytes = encode(HEADER, b"hello", 4096, seed);
-        let Parsed::Valid(record) = parse(&bytes, 4096, seed) else {
-            panic!("not valid")
-        };
-        assert_eq!(
-            (record.header, record.payload, record.framed()),
-            (HEADER, &b"hello"[..], 24)
-        );
+        let Parsed::Valid(record) = parse(&bytes, 4096, seed) else { panic!("not valid") };
+        assert_eq!((record.header, record.payload, record.framed()), (HEADER, &b"hello"[..], 24));
         for lsn in [64, 4088, 4104, 4096 + (1 << 32), 4096 + (1 << 35), u64::MAX - 7] {
-            assert!(
-                matches!(parse(&bytes, lsn, seed), Parsed::Invalid(_)),
-                "valid at {lsn}"
-            );
+            assert!(matches!(parse(&bytes, lsn, seed), Parsed::Invalid(_)), "valid at {lsn}");
         }
         for other in [Seed::new(2, 2), Seed::new(1, 3)] {
             assert!(matches!(parse(&bytes, 4096, other), Parsed::Invalid(_)));
@@ -250,10 +229,7 @@ mod tests {
             assert!(matches!(parse(&bad, 4096, seed), Parsed::Invalid(_)), "bit {bit}");
         }
         for cut in 0..bytes.len() {
-            assert!(
-                matches!(parse(&bytes[..cut], 4096, seed), Parsed::Invalid(_)),
-                "cut at {cut}"
-            );
+            assert!(matches!(parse(&bytes[..cut], 4096, seed), Parsed::Invalid(_)), "cut at {cut}");
         }
     }
 

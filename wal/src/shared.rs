@@ -107,11 +107,7 @@ impl Shared {
             settled: Gate::with_stepper(stepper.clone()),
             room: Gate::with_stepper(stepper),
         };
-        for counter in [
-            &shared.progress.0.written,
-            &shared.progress.0.durable,
-            &shared.progress.0.limit,
-        ] {
+        for counter in [&shared.progress.0.written, &shared.progress.0.durable, &shared.progress.0.limit] {
             counter.store(start, Ordering::Relaxed);
         }
         shared

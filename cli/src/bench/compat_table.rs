@@ -136,7 +136,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         verdict: Verdict::Drop,
         why: "it belongs to benchmarks that are not offered here",
-        flags: "numdistinct merge_keys mergereadpercent deletepercent multiscan_size multiscan_stride \
+        flags: "numdistinct merge_operator merge_keys mergereadpercent deletepercent multiscan_size multiscan_stride \
             multiscan_coalesce_threshold multiscan_use_async_io multiscan_max_prefetch_size use_multiscan \
             transaction_sets transaction_set_snapshot transaction_sleep transaction_lock_timeout backup_rate_limit \
             restore_rate_limit backup_dir restore_dir ingest_external_file_batch_size \
@@ -184,7 +184,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         verdict: Verdict::Refuse,
         why: "this operation does not exist in Ringwood",
-        flags: "merge_operator use_keep_filter transaction_db optimistic_transaction_db \
+        flags: "use_keep_filter transaction_db optimistic_transaction_db \
             writes_per_range_tombstone max_num_range_tombstones ttl_seconds use_blob_db enable_blob_files \
             preclude_last_level_data_seconds preserve_internal_time_seconds",
     },

@@ -91,19 +91,15 @@ fn rocksdbs_knobs_are_dropped_with_one_note_a_reason() {
 #[test]
 fn what_would_change_the_measurement_is_refused_unless_it_is_off() {
     let refuse = |flag: &str| normalize(["ringwood", "bench", flag].map(OsString::from).into());
-    for flag in [
-        "--merge_operator=put",
-        "--num_column_families=4",
-        "--prefix_size=8",
-        "--use_blob_db",
-        "--readonly=1",
-    ] {
+    for flag in
+        ["--transaction_db=1", "--num_column_families=4", "--prefix_size=8", "--use_blob_db", "--readonly=1"]
+    {
         assert!(
             matches!(refuse(flag), Err(Failure::Usage(text)) if text.contains(flag.split('=').next().unwrap()))
         );
     }
     for flag in
-        ["--merge_operator=", "--num_column_families=1", "--prefix_size=0", "--nouse_blob_db", "--readonly=0"]
+        ["--transaction_db=", "--num_column_families=1", "--prefix_size=0", "--nouse_blob_db", "--readonly=0"]
     {
         let line = refuse(flag).unwrap();
         assert_eq!((line.args.len(), line.notes.len()), (2, 0), "{flag}");
@@ -124,5 +120,27 @@ fn the_table_has_no_flag_twice_and_none_of_ours() {
         let flag = entry.split('=').next().unwrap();
         assert!(seen.insert(flag), "{flag} is there twice");
         assert!(!known.contains_key(flag), "{flag} is ours");
+    }
+}
+
+#[test]
+fn the_page_names_every_flag_and_benchmark() {
+    let page = include_str!("../../../docs/cli.md");
+    let (ours, others) = page.split_once("Further differences:").unwrap();
+    for flag in
+        known(&Cli::command()).keys().filter(|f| !matches!(f.as_str(), "help" | "version" | "demo_num"))
+    {
+        assert!(ours.contains(&format!("`--{flag}")), "--{flag}");
+    }
+    for (name, ..) in super::super::plan::BENCHMARKS {
+        assert!(ours.contains(&format!("| `{name}` |")), "{name}");
+    }
+    let (dropped, refused) = others.split_once("Flags that would change what is measured").unwrap();
+    for group in GROUPS {
+        let part = if group.verdict == Verdict::Drop { dropped } else { refused };
+        for entry in group.flags.split_whitespace() {
+            let flag = entry.split('=').next().unwrap();
+            assert!(part.contains(&format!("`{flag}`")), "{flag}");
+        }
     }
 }

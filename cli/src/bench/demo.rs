@@ -141,23 +141,26 @@ fn run_step(step: &Step, args: &BenchArgs, json: bool, session: &mut Session, ou
         object["workload"] = format!("{:?}", step.bench).to_lowercase().into();
         out.line_now(object)?;
     } else {
-        out.line_now(row(step.title, &outcome, &cost))?;
+        out.line_now(row(step, &outcome, &cost))?;
     }
     Ok((outcome, cost))
 }
 
-fn row(title: &str, outcome: &Outcome, cost: &Cost) -> String {
+fn row(step: &Step, outcome: &Outcome, cost: &Cost) -> String {
     let total = cost.io.total();
     let each = |count: u64| count as f64 / outcome.all_ops as f64;
-    let (p50, p99) = match outcome.latencies.all() {
-        Some(all) => {
-            (show_ns(all.value_at_quantile(0.5) as f64), show_ns(all.value_at_quantile(0.99) as f64))
+    let quantile =
+        |q| outcome.latencies.all().map_or("-".into(), |all| show_ns(all.value_at_quantile(q) as f64));
+    let (rate, p50, p99) = match step.bench {
+        // One operation: its time says more than its rate.
+        Bench::Compact => {
+            (format!("in {}", show_ns(outcome.elapsed_ns as f64)), String::new(), String::new())
         }
-        None => ("-".into(), "-".into()),
+        _ => (grouped(outcome.rate() as u64), quantile(0.5), quantile(0.99)),
     };
     format!(
-        "{title:<28} {:>12} {p50:>8} {p99:>8} {:>10} {:>8} {:>10} {:>9} {:>9}",
-        figure(outcome.rate()),
+        "{:<28} {rate:>12} {p50:>8} {p99:>8} {:>10} {:>8} {:>10} {:>9} {:>9}",
+        step.title,
         figure(each(total.enters)),
         figure(each(total.sqes)),
         figure(cost.sqes_per_enter()),
@@ -166,58 +169,84 @@ fn row(title: &str, outcome: &Outcome, cost: &Cost) -> String {
     )
 }
 
+/// A number with commas: `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let (head, tail) = digits.split_at(digits.len() % 3);
+    let groups = tail.as_bytes().chunks(3).map(|c| String::from_utf8_lossy(c).into_owned());
+    let head = Some(head.to_string()).filter(|h| !h.is_empty());
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
+}
+
+/// What the counters say about the steps, in sentences.
 fn conclude(results: &[Done], session: &Session, out: &mut Out) -> Result<()> {
-    let [fill, sync, compact, _, cold, multi, ..] = results else { return Ok(()) };
     out.line("")?;
-    let mut say = |text: String| out.line(format_args!("- {text}"));
+    for sentence in sentences(results, session) {
+        out.line(format_args!("- {sentence}"))?;
+    }
+    out.line("\nMore: ringwood bench --help; db_bench's benchmarks and flags work here as they do there.")
+}
+
+fn sentences(results: &[Done], session: &Session) -> Vec<String> {
+    let [fill, sync, compact, _, cold, multi, ..] = results else { return Vec::new() };
+    let ring = session.stats().caps.backend == "io_uring";
+    let mut all = Vec::new();
     if let Some(amplification) = fill.1.write_amplification() {
-        say(format!(
+        all.push(format!(
             "filling wrote {amplification:.2} bytes to the device for each byte put, flushes and compactions included"
-        ))?;
+        ));
+    }
+    if let (None, Some(calls)) = (session.uncounted(), fill.1.syscalls) {
+        let each = figure(calls as f64 / fill.0.all_ops as f64);
+        all.push(format!("the whole process made {each} system calls for each buffered put"));
     }
     let log = sync.1.io.class(Class::Log);
     if log.chains > 0 {
-        say(format!(
-            "{} synced puts shared {} linked chains of write and fsync, {} puts a chain, {} enters a chain",
-            sync.0.ops,
-            log.chains,
-            figure(sync.0.ops as f64 / log.chains as f64),
-            figure(log.enters as f64 / log.chains as f64)
-        ))?;
+        let way = if ring { "linked chains of write and fsync" } else { "writes with an fsync after them" };
+        let chain = |count: u64| figure(count as f64 / log.chains as f64);
+        let (puts, chains) = (grouped(sync.0.ops), grouped(log.chains));
+        let (each, enters) = (chain(sync.0.ops), chain(log.enters));
+        all.push(format!(
+            "{puts} synced puts shared {chains} {way}: {each} puts and {enters} system calls for each"
+        ));
     }
     let merge = compact.1.io.class(Class::Compaction);
     if merge.reads > 0 {
-        say(format!(
-            "compaction read {} in {} reads and wrote {}, {} operations an enter",
-            show_size(merge.read_bytes as f64),
-            merge.reads,
-            show_size(merge.write_bytes as f64),
-            figure(merge.sqes as f64 / merge.enters.max(1) as f64)
-        ))?;
+        let (read, written) = (show_size(merge.read_bytes as f64), show_size(merge.write_bytes as f64));
+        let reads = grouped(merge.reads);
+        let batch = figure(merge.sqes as f64 / merge.enters.max(1) as f64);
+        all.push(format!(
+            "compaction read {read} in {reads} reads and wrote {written}, {batch} operations a system call"
+        ));
     }
     let gets = cold.1.io.class(Class::Get);
     if gets.reads > 0 {
-        say(format!(
-            "a cold get made {} reads of {}; {} of all {} went to registered memory",
-            figure(gets.reads as f64 / cold.0.ops as f64),
-            show_size(gets.read_bytes as f64 / gets.reads as f64),
-            gets.fixed,
-            gets.reads
-        ))?;
+        let each = figure(gets.reads as f64 / cold.0.ops as f64);
+        let size = show_size(gets.read_bytes as f64 / gets.reads as f64);
+        let (reads, fixed) = (grouped(gets.reads), grouped(gets.fixed));
+        all.push(format!(
+            "a cold get made {each} reads of {size}; {fixed} of {reads} went into registered memory"
+        ));
     }
     let groups = multi.1.io.class(Class::Get);
     if groups.reads > 0 {
         let calls = multi.0.ops as f64 / GROUP_KEYS as f64;
-        say(format!(
-            "a cold call for {GROUP_KEYS} keys made {} reads in {} enters: {:.1} times the keys a second of one at a time",
-            figure(groups.reads as f64 / calls),
-            figure(groups.enters as f64 / calls),
-            multi.0.rate() / cold.0.rate()
-        ))?;
+        let (reads, enters) = (figure(groups.reads as f64 / calls), figure(groups.enters as f64 / calls));
+        let faster = multi.0.rate() / cold.0.rate();
+        all.push(format!(
+            "a cold call for {GROUP_KEYS} keys made {reads} reads in {enters} system calls; that is {faster:.1} times the keys a \
+             second of single gets"
+        ));
     }
-    if let (None, Some(calls)) = (session.uncounted(), fill.1.syscalls) {
-        let each = figure(calls as f64 / fill.0.all_ops as f64);
-        say(format!("the whole process made {each} system calls a buffered put"))?;
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 12, 999, 1000, 1_234_567].map(grouped), ["0", "12", "999", "1,000", "1,234,567"]);
     }
-    out.line("\nMore: ringwood bench --help; db_bench's benchmarks and flags work here as they do there.")
 }

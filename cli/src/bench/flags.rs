@@ -29,7 +29,7 @@ Examples:
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP, next_help_heading = "Workload", args_override_self = true)]
 pub(crate) struct BenchArgs {
-    /// Benchmarks to run, separated by commas; name[X3] runs thrice, name[W1-X3] warms up before
+    /// Benchmarks to run, separated by commas; `name[X3]` runs thrice, `name[W1-X3]` warms up before
     #[arg(long, value_name = "LIST")]
     pub(crate) benchmarks: Option<String>,
     /// Keys to write and to draw from

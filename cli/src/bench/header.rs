@@ -32,11 +32,7 @@ pub(crate) fn lines(args: &BenchArgs, stats: &Stats, facts: &Facts<'_>) -> Vec<S
         format!("FileSize:    {:.1} MB (estimated, if compressed)", megabytes(key + packed)),
         format!("Compression: {}", args.compression_type),
         format!("Durability:  {}", durability(facts.durability)),
-        format!(
-            "Memory:      {} in all, {} of it cache",
-            size(stats.memory.budget),
-            size(stats.memory.cache)
-        ),
+        format!("Memory:      {} in all", show_size(stats.memory.budget as f64)),
         format!("Seed:        {}", facts.seed),
         format!("DB path:     [{}]", facts.dir),
         format!("I/O path:    {}", path(stats)),
@@ -79,10 +75,6 @@ fn durability(level: Durability) -> &'static str {
         Durability::Buffered => "buffered (--sync=0): survives kill -9, not a power cut",
         Durability::None => "none (--disable_wal=1): in memory until flushed",
     }
-}
-
-fn size(bytes: u64) -> String {
-    show_size(bytes as f64)
 }
 
 #[allow(clippy::disallowed_methods, reason = "describes the machine; no file of the store")]

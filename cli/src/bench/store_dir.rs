@@ -1,7 +1,8 @@
 //! The directory of a benchmark's store: what is in it, whether it may be destroyed, and its end.
 //!
 //! A benchmark destroys what is in its way only if that is certainly a benchmark's own store: every name in the directory is
-//! one of a Ringwood store, there is no keyspace besides the default one, and first and last key look like [`data::write_key`]'s.
+//! one of a Ringwood store, there is no keyspace besides the default one, and first and last key look like
+//! [`write_key`](super::data::write_key)'s.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -84,16 +84,21 @@ fn table(probe: &Probe) -> Vec<String> {
     let names = width(&mut probe.findings.iter().map(|f| f.name.chars().count()));
     let values = probe.findings.iter().map(|f| f.value.chars().count());
     let values = width(&mut values.filter(|n| *n <= VALUE_COLUMN_MAX));
-    let mut lines = Vec::new();
-    let mut topic = "";
+    let mut topics: Vec<&str> = Vec::new();
     for finding in &probe.findings {
-        if finding.topic != topic {
-            topic = finding.topic;
-            lines.push(topic.to_string());
+        if !topics.contains(&finding.topic) {
+            topics.push(finding.topic);
         }
-        let mark = mark(finding.level).1;
-        let line = format!("{mark}  {:names$}  {:values$}  {}", finding.name, finding.value, finding.meaning);
-        lines.push(line.trim_end().to_string());
+    }
+    let mut lines = Vec::new();
+    for topic in topics {
+        lines.push(topic.to_string());
+        for finding in probe.findings.iter().filter(|f| f.topic == topic) {
+            let mark = mark(finding.level).1;
+            let line =
+                format!("{mark}  {:names$}  {:values$}  {}", finding.name, finding.value, finding.meaning);
+            lines.push(line.trim_end().to_string());
+        }
     }
     lines.push(String::new());
     lines

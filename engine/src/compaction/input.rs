@@ -104,7 +104,12 @@ impl Inputs {
 
     /// Pushes reads along the plan, as far as the window allows, and at any rate up to the one that input `awaited` is blocked on.
     /// Returns their bytes.
-    pub(crate) fn push(&mut self, lane: &mut dyn Lane, arena: &Arc<Arena>, awaited: Option<usize>) -> Result<u64> {
+    pub(crate) fn push(
+        &mut self,
+        lane: &mut dyn Lane,
+        arena: &Arc<Arena>,
+        awaited: Option<usize>,
+    ) -> Result<u64> {
         let awaited = awaited.and_then(|run| self.runs[run].extents.front().copied());
         let mut pushed = 0;
         while let Some(extent) = self.plan.get(self.next) {
@@ -129,7 +134,8 @@ impl Inputs {
     pub(crate) fn complete(&mut self, completion: Completion) -> Result<()> {
         let at = completion.token as usize;
         self.in_flight -= 1;
-        let extent = self.plan.get(at).ok_or_else(|| Error::new(ErrorKind::Io, "a completion of no known read"))?;
+        let extent =
+            self.plan.get(at).ok_or_else(|| Error::new(ErrorKind::Io, "a completion of no known read"))?;
         let got = completion.result?;
         if got != extent.bytes {
             let what = format!("it ends after {got} of {} bytes", extent.bytes);

@@ -38,11 +38,18 @@ pub(crate) struct Compaction {
 }
 
 impl Compaction {
-    pub(crate) fn new(store: &Store, tree: &Arc<Tree>, version: Arc<Version>, pick: Pick, ticket: Option<u64>) -> Self {
+    pub(crate) fn new(
+        store: &Store,
+        tree: &Arc<Tree>,
+        version: Arc<Version>,
+        pick: Pick,
+        ticket: Option<u64>,
+    ) -> Self {
         let mut runs: Vec<Vec<Arc<TableHandle>>> = Vec::new();
         runs.extend(pick.inputs.iter().filter(|(level, _)| *level == 0).map(|(_, t)| vec![Arc::clone(t)]));
         for level in 1..LEVELS {
-            let mut tables: Vec<_> = pick.inputs.iter().filter(|(l, _)| *l == level).map(|(_, t)| Arc::clone(t)).collect();
+            let mut tables: Vec<_> =
+                pick.inputs.iter().filter(|(l, _)| *l == level).map(|(_, t)| Arc::clone(t)).collect();
             tables.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
             if !tables.is_empty() {
                 runs.push(tables);
@@ -97,7 +104,8 @@ impl Compaction {
         let outputs = std::mem::take(&mut *self.outputs.lock().unwrap_or_else(PoisonError::into_inner));
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let result = failed.map_or_else(|| self.install(store, &outputs), Err);
-        if result.is_err() {
+        // In a poisoned store the manifest may name them all the same: the next opening removes what it does not.
+        if result.is_err() && !store.is_poisoned() {
             outputs.iter().for_each(|t| t.set_obsolete());
         }
         Some(result)
@@ -105,9 +113,6 @@ impl Compaction {
 
     /// Puts the outputs in place of the inputs: directory, manifest, then readers. The inputs' files go when the last reader lets go.
     fn install(&self, store: &Store, outputs: &[Arc<TableHandle>]) -> Result<()> {
-        if !outputs.is_empty() {
-            store.disk.sync_dir(&store.dir)?;
-        }
         let (keyspace, target) = (self.tree.id, self.pick.target);
         let moved = |t: &Arc<TableHandle>| (target, Arc::clone(t));
         let added: Vec<(usize, Arc<TableHandle>)> = if self.pick.is_move {
@@ -115,13 +120,20 @@ impl Compaction {
         } else {
             outputs.iter().map(moved).collect()
         };
-        let removed: Vec<(usize, u64)> = self.pick.inputs.iter().map(|(level, t)| (*level, t.meta.id)).collect();
-        let mut edits: Vec<Edit> =
-            removed.iter().map(|&(level, id)| Edit::TableRemove { keyspace, level: level as u8, id }).collect();
-        edits.extend(added.iter().map(|(l, t)| Edit::TableAdd { keyspace, level: *l as u8, meta: t.meta.clone() }));
+        let removed: Vec<(usize, u64)> =
+            self.pick.inputs.iter().map(|(level, t)| (*level, t.meta.id)).collect();
+        let mut edits: Vec<Edit> = removed
+            .iter()
+            .map(|&(level, id)| Edit::TableRemove { keyspace, level: level as u8, id })
+            .collect();
+        edits.extend(added.iter().map(|(l, t)| Edit::TableAdd {
+            keyspace,
+            level: *l as u8,
+            meta: t.meta.clone(),
+        }));
         let mut manifest = store.lock_manifest();
         if self.tree.is_dropped() {
-            return Err(Error::closed());
+            return Err(Error::dropped());
         }
         output::append(store, &mut manifest, &edits)?;
         let version = Arc::new(self.tree.view().version.edited(&added, &removed));

@@ -165,7 +165,9 @@ impl Merge {
             self.key.extend_from_slice(entry.key);
         }
         let is_delete = entry.kind == Kind::Delete;
-        if self.retention.judge(entry.key, entry.seq, is_delete, || compaction.is_bottom(entry.key)) == Verdict::Keep {
+        if self.retention.judge(entry.key, entry.seq, is_delete, || compaction.is_bottom(entry.key))
+            == Verdict::Keep
+        {
             let output = match &mut self.output {
                 Some(output) => output,
                 none => none.insert(Output::create(store, store.budget.output_buffers, store.budget.table)?),

@@ -75,26 +75,38 @@ pub(crate) fn pick(version: &Version, busy: &Busy, limits: Limits) -> Option<Pic
     let by_count = l0.len() as f64 / limits.l0_tables as f64;
     let mut scores = vec![(by_bytes.max(by_count), 0)];
     for (level, &target) in targets.iter().enumerate().take(LEVELS - 1).skip(base) {
-        let idle: u64 = version.levels[level].iter().filter(|t| !busy.contains(&t.meta.id)).map(|t| t.meta.bytes).sum();
+        let idle: u64 =
+            version.levels[level].iter().filter(|t| !busy.contains(&t.meta.id)).map(|t| t.meta.bytes).sum();
         scores.push((idle as f64 / target.max(1) as f64, level));
     }
     scores.sort_by(|a, b| b.0.total_cmp(&a.0));
     let urgent = scores.into_iter().filter(|(score, _)| *score >= 1.0);
     for (_, level) in urgent {
-        let pick = if level == 0 { pick_l0(version, busy, base) } else { pick_level(version, busy, level, |_| true) };
+        let pick = if level == 0 {
+            pick_l0(version, busy, base)
+        } else {
+            pick_level(version, busy, level, |_| true)
+        };
         if pick.is_some() {
             return pick;
         }
     }
-    let is_dead = |t: &TableHandle| t.meta.tombstones * 100 >= t.meta.entries * TOMBSTONE_PERCENT && t.meta.tombstones > 0;
+    let is_dead = |t: &TableHandle| {
+        t.meta.tombstones * 100 >= t.meta.entries * TOMBSTONE_PERCENT && t.meta.tombstones > 0
+    };
     (base..LEVELS - 1).find_map(|level| pick_level(version, busy, level, is_dead))
 }
 
 /// Everything into the last level, or `None` if that would change nothing.
 pub(crate) fn pick_all(version: &Version) -> Option<Pick> {
     let last = LEVELS - 1;
-    let dirty = version.levels[..last].iter().any(|l| !l.is_empty()) || version.levels[last].iter().any(|t| t.meta.tombstones > 0);
-    let inputs = version.levels.iter().enumerate().flat_map(|(l, tables)| tables.iter().map(move |t| (l, Arc::clone(t))));
+    let dirty = version.levels[..last].iter().any(|l| !l.is_empty())
+        || version.levels[last].iter().any(|t| t.meta.tombstones > 0);
+    let inputs = version
+        .levels
+        .iter()
+        .enumerate()
+        .flat_map(|(l, tables)| tables.iter().map(move |t| (l, Arc::clone(t))));
     dirty.then(|| Pick { inputs: inputs.collect(), target: last, is_move: false })
 }
 
@@ -116,18 +128,28 @@ fn pick_l0(version: &Version, busy: &Busy, base: usize) -> Option<Pick> {
     // Key ranges are judged table by table: an ascending load beside older data must not be rewritten with it.
     let below = |t: &TableHandle| version.overlapping(base, &t.meta.smallest, &t.meta.largest);
     if disjoint && l0.iter().all(|t| below(t).is_empty()) {
-        return Some(Pick { inputs: l0.iter().map(|t| (0, Arc::clone(t))).collect(), target: base, is_move: true });
+        return Some(Pick {
+            inputs: l0.iter().map(|t| (0, Arc::clone(t))).collect(),
+            target: base,
+            is_move: true,
+        });
     }
     let overlap = version.overlapping(base, from, to);
     if !is_idle(&overlap, busy) {
         return None;
     }
-    let inputs = l0.iter().map(|t| (0, Arc::clone(t))).chain(overlap.into_iter().map(|t| (base, t))).collect();
+    let inputs =
+        l0.iter().map(|t| (0, Arc::clone(t))).chain(overlap.into_iter().map(|t| (base, t))).collect();
     Some(Pick { inputs, target: base, is_move: false })
 }
 
 /// The table of `level` that costs least to merge into the next, by bytes rewritten for each byte moved down.
-fn pick_level(version: &Version, busy: &Busy, level: usize, wanted: impl Fn(&TableHandle) -> bool) -> Option<Pick> {
+fn pick_level(
+    version: &Version,
+    busy: &Busy,
+    level: usize,
+    wanted: impl Fn(&TableHandle) -> bool,
+) -> Option<Pick> {
     let target = level + 1;
     let idle = version.levels[level].iter().filter(|t| !busy.contains(&t.meta.id) && wanted(t));
     let costed = idle.filter_map(|table| {
@@ -138,6 +160,7 @@ fn pick_level(version: &Version, busy: &Busy, level: usize, wanted: impl Fn(&Tab
     let (_, table, overlap) = costed.min_by(|a, b| a.0.total_cmp(&b.0))?;
     // A table that is mostly tombstones is rewritten, so that they go, not moved with them.
     let is_move = overlap.is_empty() && table.meta.tombstones == 0;
-    let inputs = std::iter::once((level, Arc::clone(table))).chain(overlap.into_iter().map(|t| (target, t))).collect();
+    let inputs =
+        std::iter::once((level, Arc::clone(table))).chain(overlap.into_iter().map(|t| (target, t))).collect();
     Some(Pick { inputs, target, is_move })
 }

@@ -47,13 +47,15 @@ pub(crate) fn plan(runs: &[Vec<Arc<TableHandle>>], range: &KeyRange, extent_byte
     for (run, tables) in runs.iter().enumerate() {
         for handle in tables {
             let table = &handle.table;
-            extents.extend(table.reads(blocks_in(handle, range), extent_bytes).map(|(blocks, place)| Extent {
-                bound: lower_bound(handle, blocks.start),
-                table: Arc::clone(table),
-                run,
-                blocks,
-                offset: place.offset,
-                bytes: place.bytes,
+            extents.extend(table.reads(blocks_in(handle, range), extent_bytes).map(|(blocks, place)| {
+                Extent {
+                    bound: lower_bound(handle, blocks.start),
+                    table: Arc::clone(table),
+                    run,
+                    blocks,
+                    offset: place.offset,
+                    bytes: place.bytes,
+                }
             }));
         }
     }
@@ -77,7 +79,8 @@ fn blocks_in(handle: &TableHandle, range: &KeyRange) -> Range<u32> {
     }
     let first = range.from.as_deref().map_or(0, |from| handle.table.block_for(from, SEQ_MAX));
     // The block where `to` would be holds what comes before it, too.
-    let last = range.to.as_deref().map_or(handle.table.block_count() - 1, |to| handle.table.block_for(to, SEQ_MAX));
+    let last =
+        range.to.as_deref().map_or(handle.table.block_count() - 1, |to| handle.table.block_for(to, SEQ_MAX));
     first..last + 1
 }
 

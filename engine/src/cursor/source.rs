@@ -67,14 +67,21 @@ impl Source {
     /// The sources of a view that hold anything.
     pub(super) fn all(view: &Arc<View>) -> Vec<Self> {
         let mems = view.mems().filter(|m| !m.table.is_empty());
-        let mut sources: Vec<Self> = mems.map(|m| Source::Memtable(MemtableCursor::new(Arc::clone(&m.table)))).collect();
+        let mut sources: Vec<Self> =
+            mems.map(|m| Source::Memtable(MemtableCursor::new(Arc::clone(&m.table)))).collect();
         let (first, deeper) = view.version.levels.split_first().expect("there are levels");
         sources.extend(first.iter().map(|t| Source::Table(TableCursor::new(Arc::clone(&t.table)))));
         for (i, tables) in deeper.iter().enumerate() {
             match tables.as_slice() {
                 [] => {}
                 [one] => sources.push(Source::Table(TableCursor::new(Arc::clone(&one.table)))),
-                _ => sources.push(Source::Level(LevelCursor { view: Arc::clone(view), level: i + 1, at: 0, cursor: None, is_forward: true })),
+                _ => sources.push(Source::Level(LevelCursor {
+                    view: Arc::clone(view),
+                    level: i + 1,
+                    at: 0,
+                    cursor: None,
+                    is_forward: true,
+                })),
             }
         }
         sources
@@ -210,7 +217,9 @@ impl LevelCursor {
         let at = match goal {
             Goal::First => Some(0),
             Goal::Last => Some(tables.len() - 1),
-            Goal::AtOrAfter(key, _) => Some(tables.partition_point(|t| *t.meta.largest < *key)).filter(|&at| at < tables.len()),
+            Goal::AtOrAfter(key, _) => {
+                Some(tables.partition_point(|t| *t.meta.largest < *key)).filter(|&at| at < tables.len())
+            }
             Goal::AtOrBefore(key, _) => tables.partition_point(|t| *t.meta.smallest <= *key).checked_sub(1),
         };
         match at {
@@ -231,7 +240,11 @@ impl LevelCursor {
 
     /// Goes on to the neighbouring table. False if there is none.
     fn open_neighbour(&mut self) -> bool {
-        let next = if self.is_forward { Some(self.at + 1).filter(|&at| at < self.tables().len()) } else { self.at.checked_sub(1) };
+        let next = if self.is_forward {
+            Some(self.at + 1).filter(|&at| at < self.tables().len())
+        } else {
+            self.at.checked_sub(1)
+        };
         match next {
             Some(at) => self.open(at, if self.is_forward { Aim::First } else { Aim::Last }),
             None => self.cursor = None,
@@ -254,7 +267,11 @@ impl LevelCursor {
     fn step(&mut self, aim: Aim<'_>, lanes: &Lanes<'_>) -> Result<()> {
         self.is_forward = aim == Aim::Next;
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
-        if self.is_forward { cursor.next(lanes)? } else { cursor.prev(lanes)? }
+        if self.is_forward {
+            cursor.next(lanes)?
+        } else {
+            cursor.prev(lanes)?
+        }
         while !self.cursor.as_ref().is_none_or(TableCursor::is_valid) && self.open_neighbour() {
             let Some(cursor) = &mut self.cursor else { break };
             cursor.go(if self.is_forward { Aim::First } else { Aim::Last }, lanes)?;

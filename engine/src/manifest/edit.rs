@@ -35,18 +35,40 @@ impl TableMeta {
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Edit {
-    KeyspaceAdd { keyspace: u32, name: String },
-    KeyspaceDrop { keyspace: u32 },
-    TableAdd { keyspace: u32, level: u8, meta: TableMeta },
-    TableRemove { keyspace: u32, level: u8, id: u64 },
+    KeyspaceAdd {
+        keyspace: u32,
+        name: String,
+    },
+    KeyspaceDrop {
+        keyspace: u32,
+    },
+    TableAdd {
+        keyspace: u32,
+        level: u8,
+        meta: TableMeta,
+    },
+    TableRemove {
+        keyspace: u32,
+        level: u8,
+        id: u64,
+    },
     /// All writes to the keyspace up to `seq` are in tables.
-    Flushed { keyspace: u32, seq: u64 },
+    Flushed {
+        keyspace: u32,
+        seq: u64,
+    },
     /// The log before this position is not needed.
-    LogFloor { lsn: u64 },
+    LogFloor {
+        lsn: u64,
+    },
     /// Files from this number on are unused.
-    NextFile { number: u64 },
+    NextFile {
+        number: u64,
+    },
     /// Sequence numbers up to this one are used.
-    LastSeq { seq: u64 },
+    LastSeq {
+        seq: u64,
+    },
 }
 
 const KEYSPACE_ADD: u8 = 1;
@@ -168,9 +190,10 @@ impl<'a> Fields<'a> {
 
     fn edit(&mut self) -> Option<Edit> {
         Some(match self.u8()? {
-            KEYSPACE_ADD => {
-                Edit::KeyspaceAdd { keyspace: self.u32()?, name: String::from_utf8(self.bytes()?.to_vec()).ok()? }
-            }
+            KEYSPACE_ADD => Edit::KeyspaceAdd {
+                keyspace: self.u32()?,
+                name: String::from_utf8(self.bytes()?.to_vec()).ok()?,
+            },
             KEYSPACE_DROP => Edit::KeyspaceDrop { keyspace: self.u32()? },
             TABLE_ADD => Edit::TableAdd {
                 keyspace: self.u32()?,
@@ -186,7 +209,9 @@ impl<'a> Fields<'a> {
                     largest: self.bytes()?.into(),
                 },
             },
-            TABLE_REMOVE => Edit::TableRemove { keyspace: self.u32()?, level: self.level()?, id: self.u64()? },
+            TABLE_REMOVE => {
+                Edit::TableRemove { keyspace: self.u32()?, level: self.level()?, id: self.u64()? }
+            }
             FLUSHED => Edit::Flushed { keyspace: self.u32()?, seq: self.u64()? },
             LOG_FLOOR => Edit::LogFloor { lsn: self.u64()? },
             NEXT_FILE => Edit::NextFile { number: self.u64()? },
@@ -227,7 +252,9 @@ impl State {
                 self.next_keyspace = self.next_keyspace.max(keyspace + 1);
             }
             Edit::KeyspaceDrop { keyspace } => {
-                self.keyspaces.remove(keyspace).ok_or_else(|| format!("unknown keyspace {keyspace} is dropped"))?;
+                self.keyspaces
+                    .remove(keyspace)
+                    .ok_or_else(|| format!("unknown keyspace {keyspace} is dropped"))?;
             }
             Edit::TableAdd { keyspace, level, meta } => {
                 self.keyspace(*keyspace)?.levels[*level as usize].push(meta.clone());
@@ -236,7 +263,8 @@ impl State {
             Edit::TableRemove { keyspace, level, id } => {
                 let tables = &mut self.keyspace(*keyspace)?.levels[*level as usize];
                 let at = tables.iter().position(|t| t.id == *id);
-                let at = at.ok_or_else(|| format!("table {id} is removed from level {level}, where it is not"))?;
+                let at =
+                    at.ok_or_else(|| format!("table {id} is removed from level {level}, where it is not"))?;
                 tables.remove(at);
             }
             Edit::Flushed { keyspace, seq } => {
@@ -265,12 +293,15 @@ impl State {
             edits.push(Edit::KeyspaceAdd { keyspace, name: state.name.clone() });
             edits.push(Edit::Flushed { keyspace, seq: state.flushed_seq });
             for (level, tables) in state.levels.iter().enumerate() {
-                let add = |meta: &TableMeta| Edit::TableAdd { keyspace, level: level as u8, meta: meta.clone() };
+                let add =
+                    |meta: &TableMeta| Edit::TableAdd { keyspace, level: level as u8, meta: meta.clone() };
                 edits.extend(tables.iter().map(add));
             }
         }
         // A dropped keyspace's number must not come back.
-        if let Some(last) = self.next_keyspace.checked_sub(1).filter(|last| !self.keyspaces.contains_key(last)) {
+        if let Some(last) =
+            self.next_keyspace.checked_sub(1).filter(|last| !self.keyspaces.contains_key(last))
+        {
             edits.push(Edit::KeyspaceAdd { keyspace: last, name: String::new() });
             edits.push(Edit::KeyspaceDrop { keyspace: last });
         }
@@ -284,7 +315,16 @@ mod tests {
 
     fn meta(id: u64) -> TableMeta {
         let (smallest, largest) = (b"a".as_slice().into(), b"zz".as_slice().into());
-        TableMeta { id, bytes: 4096 * id, entries: 10, tombstones: 1, seq_min: 5, seq_max: 50, smallest, largest }
+        TableMeta {
+            id,
+            bytes: 4096 * id,
+            entries: 10,
+            tombstones: 1,
+            seq_min: 5,
+            seq_max: 50,
+            smallest,
+            largest,
+        }
     }
 
     fn all_kinds() -> Vec<Edit> {

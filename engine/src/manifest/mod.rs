@@ -81,21 +81,37 @@ impl Manifest {
                 ),
             ),
         })?;
-        if FileName::parse(Path::new(path.file_name().unwrap_or_default())) != Some(FileName::Manifest(header.number)) {
+        if FileName::parse(Path::new(path.file_name().unwrap_or_default()))
+            != Some(FileName::Manifest(header.number))
+        {
             return Err(Error::corrupt(&path, Some(24), "it is another manifest under this one's name"));
         }
         let scan = record::scan(header, &bytes).map_err(|offset| {
-            Error::corrupt(&path, Some(offset as u64), "a record before the end of the manifest does not pass its checksum")
+            Error::corrupt(
+                &path,
+                Some(offset as u64),
+                "a record before the end of the manifest does not pass its checksum",
+            )
         })?;
         if scan.payloads.is_empty() {
-            return Err(Error::corrupt(&path, Some(PAGE as u64), "its first record, the snapshot, is not whole"));
+            return Err(Error::corrupt(
+                &path,
+                Some(PAGE as u64),
+                "its first record, the snapshot, is not whole",
+            ));
         }
         let mut state = State::default();
         for (i, payload) in scan.payloads.iter().enumerate() {
-            for edit in edit::decode(payload).map_err(|e| Error::new(ErrorKind::Unsupported, format!("{} record {i}: {e}", path.display())))? {
+            for edit in edit::decode(payload).map_err(|e| {
+                Error::new(ErrorKind::Unsupported, format!("{} record {i}: {e}", path.display()))
+            })? {
                 state.apply(&edit).map_err(|e| Error::corrupt(&path, None, format!("record {i}: {e}")))?;
             }
         }
+        // The last record is written again, the same bytes, and synced: after a failed sync it may be in the page cache alone, and clean
+        // there, so that no sync saves it. The records before it were durable before it was written.
+        write_pages(&*disk, &mut *lane, &file, scan.last, &bytes[scan.last..scan.end])?;
+        sync_file(&mut *lane, &file, true)?;
         let (end, next_index) = (scan.end, scan.payloads.len() as u64);
         let capacity = bytes.len() / PAGE * PAGE;
         let dir = dir.to_path_buf();
@@ -168,7 +184,13 @@ impl Manifest {
         Ok(())
     }
 
-    fn write_new(disk: Arc<dyn Disk>, mut lane: Box<dyn Lane>, dir: &Path, header: FileHeader, state: State) -> Result<Self> {
+    fn write_new(
+        disk: Arc<dyn Disk>,
+        mut lane: Box<dyn Lane>,
+        dir: &Path,
+        header: FileHeader,
+        state: State,
+    ) -> Result<Self> {
         let mut payload = Vec::new();
         state.to_edits().iter().for_each(|e| e.encode(&mut payload));
         let record = record::encode(header, 0, &payload);
@@ -196,7 +218,11 @@ impl Manifest {
 
 /// The lane that opening and the manifest use.
 pub(crate) fn control_lane() -> ringwood_ring::LaneSpec {
-    ringwood_ring::LaneSpec { class: ringwood_ring::Class::Control, depth: 8, owner: ringwood_ring::Owner::Pool }
+    ringwood_ring::LaneSpec {
+        class: ringwood_ring::Class::Control,
+        depth: 8,
+        owner: ringwood_ring::Owner::Pool,
+    }
 }
 
 /// Writes whole pages through the arena, in pieces that it can hold.

@@ -46,7 +46,10 @@ impl FileHeader {
         if version > FORMAT_VERSION {
             return Err(BadHeader::Newer(version));
         }
-        Ok(Self { store_id: LittleEndian::read_u64(&page[16..24]), number: LittleEndian::read_u64(&page[24..32]) })
+        Ok(Self {
+            store_id: LittleEndian::read_u64(&page[16..24]),
+            number: LittleEndian::read_u64(&page[24..32]),
+        })
     }
 
     /// Starts a checksum so that a record of another store or manifest does not pass.
@@ -91,13 +94,19 @@ fn decode(file: FileHeader, bytes: &[u8]) -> Option<(u64, &[u8], usize)> {
     if hasher.finalize() != LittleEndian::read_u32(&bytes[..4]) {
         return None;
     }
-    Some((LittleEndian::read_u64(&bytes[8..16]), &bytes[HEADER_BYTES..HEADER_BYTES + len], page_ceil(HEADER_BYTES + len)))
+    Some((
+        LittleEndian::read_u64(&bytes[8..16]),
+        &bytes[HEADER_BYTES..HEADER_BYTES + len],
+        page_ceil(HEADER_BYTES + len),
+    ))
 }
 
 /// What a scan of a manifest found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Scan<'a> {
     pub(crate) payloads: Vec<&'a [u8]>,
+    /// Where the last record begins.
+    pub(crate) last: usize,
     /// Where the next record goes.
     pub(crate) end: usize,
 }
@@ -106,13 +115,13 @@ pub(crate) struct Scan<'a> {
 /// with a higher index follows it: that one was written only after the bad one was durable, so the file is damaged.
 /// The error is the offset of the damage.
 pub(crate) fn scan(file: FileHeader, bytes: &[u8]) -> Result<Scan<'_>, usize> {
-    let mut scan = Scan { payloads: Vec::new(), end: PAGE };
+    let mut scan = Scan { payloads: Vec::new(), last: PAGE, end: PAGE };
     while let Some((index, payload, len)) = bytes.get(scan.end..).and_then(|rest| decode(file, rest)) {
         if index != scan.payloads.len() as u64 {
             return Err(scan.end);
         }
         scan.payloads.push(payload);
-        scan.end += len;
+        (scan.last, scan.end) = (scan.end, scan.end + len);
     }
     let mut later = scan.end;
     while let Some(rest) = bytes.get(later..).filter(|rest| !rest.is_empty()) {

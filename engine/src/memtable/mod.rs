@@ -2,7 +2,7 @@
 //!
 //! One writer at a time inserts (the engine does it under its commit lock); any number of threads read meanwhile, without locks,
 //! waiting or retries. Nothing is ever removed: a memtable grows until the engine puts a new one in its place, writes it to a table and
-//! drops it, and with it all its memory at once. It is a B+-tree of cache-line sized nodes over an arena; [`tree`] tells
+//! drops it, and with it all its memory at once. It is a B+-tree of cache-line sized nodes over an arena; `tree` tells
 //! how it works and why readers may trust it.
 //!
 //! # Invariants

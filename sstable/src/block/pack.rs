@@ -16,7 +16,7 @@ use crate::entry::Entry;
 /// Pages that a block of several entries has at most, unless the page target is larger.
 pub(crate) const PAGES_MAX: usize = 4;
 
-/// Bytes of plain entries that one block of several entries holds at most: its frame in the cache, and the reach of 2-byte slots.
+/// Plain length of a block of several entries at most: the largest frame of the cache, and within reach of 2-byte slots.
 pub(crate) const PLAIN_MAX: usize = 32 << 10;
 
 /// A block that is ready but for its place: padded, not sealed.

@@ -3,7 +3,7 @@
 //! A compressed block is to fill its pages (one by default) as well as a plain one does. How far entries compress is known
 //! only by compressing them, so entries are collected a little beyond what the ratio of earlier blocks promises, and the
 //! count is corrected by the size that comes out: too long, entries go back to the next block; too short, more are taken. Most
-//! blocks are compressed once or twice. Where compression does not gain an entry over plain storage the block is stored
+//! blocks are compressed once or twice. A block's plain form fits the largest frame of the cache. Where compression does not gain an entry over plain storage the block is stored
 //! plain, and the next few are not tried.
 
 use ringwood_ring::PAGE;
@@ -18,6 +18,8 @@ const FILL_GOOD: usize = 94;
 /// Fill below which more entries are waited for, or more pages taken.
 const FILL_POOR: usize = 75;
 const ATTEMPTS_MAX: usize = 5;
+/// Percent of a frame up to which a block is cut to fit it.
+const JUST_OVER: usize = 117;
 /// Blocks stored plain without a try after one that did not compress.
 const SKIP: u32 = 15;
 /// Ratios are in 1/256.
@@ -120,9 +122,11 @@ impl Squeeze {
     fn fit(&mut self, batch: &Batch, bytes: usize) -> Option<(Shape, usize)> {
         let room = bytes - PACKED_HEADER;
         let mut found = None;
+        let promised = room * self.ratio / ONE;
         // `low` entries fit; `high` do not, or are not there.
-        let (mut low, mut high) = (0, 1 + within(batch, PLAIN_MAX));
-        let mut guess = within(batch, room * self.ratio / ONE * 63 / 64);
+        let most = plain_fit(batch, frame_for(promised)).or_else(|| plain_fit(batch, PLAIN_MAX))?;
+        let (mut low, mut high) = (0, 1 + most.count);
+        let mut guess = within(batch, promised * 63 / 64);
         for _ in 0..ATTEMPTS_MAX {
             if low + 1 >= high {
                 break;
@@ -150,6 +154,13 @@ impl Squeeze {
         }
         found
     }
+}
+
+/// The memory to plan for a plain block of `bytes` bytes. Frames in the cache double in size: what would just not fit one, and leave nearly
+/// half of the next empty, is cut to fit.
+fn frame_for(bytes: usize) -> usize {
+    let is_just_over = |frame: usize| bytes > frame && 100 * bytes <= JUST_OVER * frame;
+    [2 * PAGE, 4 * PAGE].into_iter().find(|&frame| is_just_over(frame)).unwrap_or(PLAIN_MAX)
 }
 
 /// How many entries of the batch, at least one, hold at most `bytes` of keys and values.

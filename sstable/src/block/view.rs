@@ -292,7 +292,8 @@ impl<'a> BlockView<'a> {
         self.rest(i).cmp(tail).then_with(|| self.suffix_len(i).cmp(&suffix.len()))
     }
 
-    /// Checks the invariants of [`format`](super::format). O(entries): done once, after a read from disk.
+    /// Checks that columns lie inside the block, entries are in order and none is there twice, kinds are known, and keys and values are
+    /// within their limits. O(entries): done once, after a read from disk.
     ///
     /// # Errors
     /// Says which one does not hold; [`Fault::Newer`] for an unknown kind.

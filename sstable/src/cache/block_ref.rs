@@ -88,10 +88,7 @@ impl Clone for BlockRef {
     fn clone(&self) -> Self {
         // SAFETY: our pin keeps the frame alive.
         unsafe { self.frame.as_ref() }.pin_again();
-        Self {
-            bytes: self.bytes,
-            frame: self.frame,
-        }
+        Self { bytes: self.bytes, frame: self.frame }
     }
 }
 

@@ -65,10 +65,7 @@ impl Class {
             (Queue::Small, true),
             (Queue::Scan, true),
         ];
-        order
-            .into_iter()
-            .find(|&(q, wanted)| wanted && has(q))
-            .map(|(q, _)| q)
+        order.into_iter().find(|&(q, wanted)| wanted && has(q)).map(|(q, _)| q)
     }
 }
 
@@ -78,11 +75,8 @@ impl Policy {
         let mut busy = [0; LISTS];
         let mut steps = 0;
         while let Some(queue) = self.classes[c].victim_queue(hint, &busy) {
-            let id = self.classes[c]
-                .list(queue)
-                .first()
-                .expect("a victim queue is not empty");
-            if steps < STEPS_MAX && self.spare(table, c, queue, id) {
+            let id = self.classes[c].list(queue).first().expect("a victim queue is not empty");
+            if steps < STEPS_MAX && self.second_chance(table, c, queue, id) {
                 steps += 1;
                 continue;
             }
@@ -102,7 +96,7 @@ impl Policy {
     }
 
     /// Gives the frame at the head of `queue` another round if hits have earned it one.
-    fn spare(&mut self, table: &Table, c: usize, queue: Queue, id: u32) -> bool {
+    fn second_chance(&mut self, table: &Table, c: usize, queue: Queue, id: u32) -> bool {
         let uses = self.look(table, id);
         let credit = u32::from(self.metas.at(id).credit);
         let (to, credit) = match queue {

@@ -34,11 +34,7 @@ pub struct Fill {
 impl Fill {
     pub(super) fn new(claimed: Option<Claimed>, buf: Buf) -> Self {
         let addr = buf.as_slice().as_ptr().addr();
-        Self {
-            claimed,
-            buf: Some(buf),
-            addr,
-        }
+        Self { claimed, buf: Some(buf), addr }
     }
 
     /// A fill of a private buffer, for a block that must be read although the cache and the arena have no room for it.
@@ -69,18 +65,8 @@ impl Fill {
     /// If `buf` is another buffer, or shorter than `len`: bugs of the caller.
     pub fn publish(mut self, buf: Buf, len: usize) -> BlockRef {
         assert!(len <= buf.len(), "a block of {len} bytes in {buf:?}");
-        assert_eq!(
-            buf.as_slice().as_ptr().addr(),
-            self.addr,
-            "not the fill's own buffer"
-        );
-        let Some(Claimed {
-            cache,
-            slots,
-            block,
-            lock,
-        }) = self.claimed.take()
-        else {
+        assert_eq!(buf.as_slice().as_ptr().addr(), self.addr, "not the fill's own buffer");
+        let Some(Claimed { cache, slots, block, lock }) = self.claimed.take() else {
             return BlockRef::private(buf, len);
         };
         let id = lock.id();
@@ -102,13 +88,7 @@ impl Fill {
 
 impl Drop for Fill {
     fn drop(&mut self) {
-        let Some(Claimed {
-            cache,
-            slots,
-            block,
-            lock,
-        }) = self.claimed.take()
-        else {
+        let Some(Claimed { cache, slots, block, lock }) = self.claimed.take() else {
             return; // Published, or private.
         };
         let mut policy = cache.policy();

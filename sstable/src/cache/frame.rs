@@ -59,17 +59,11 @@ impl Content {
     fn new(buf: Buf, len: usize) -> Self {
         // A Buf is a handle: moving it does not move its bytes.
         let bytes = NonNull::from(&buf.as_slice()[..len]);
-        Self {
-            buf: Some(buf),
-            bytes,
-        }
+        Self { buf: Some(buf), bytes }
     }
 
     fn none(buf: Option<Buf>) -> Self {
-        Self {
-            buf,
-            bytes: NonNull::from(&[]),
-        }
+        Self { buf, bytes: NonNull::from(&[]) }
     }
 }
 
@@ -156,8 +150,7 @@ impl Frame {
     #[cold]
     pub(super) fn unpin_stranger(&self, hit: bool) {
         // Not an orphan: the getter's table is alive. Relaxed: this pin has read nothing.
-        self.state
-            .fetch_sub(if hit { PIN | HIT } else { PIN }, Ordering::Relaxed);
+        self.state.fetch_sub(if hit { PIN | HIT } else { PIN }, Ordering::Relaxed);
     }
 
     /// Whether someone pins the frame, and whether it is locked, at this moment.
@@ -231,10 +224,8 @@ impl Locked {
         let state = &table.frame(id).state;
         let now = state.load(Ordering::Relaxed);
         let free = now & (PINS | LOCKED) == 0;
-        let locked = free
-            && state
-                .compare_exchange(now, now | LOCKED, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok();
+        let locked =
+            free && state.compare_exchange(now, now | LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok();
         locked.then_some(Self { id })
     }
 
@@ -254,10 +245,7 @@ impl Locked {
         let frame = table.frame(self.id);
         frame.shadow.write();
         // SAFETY: the holder of LOCKED is the only one to touch the content (1 and 2 of the module documentation).
-        frame
-            .content
-            .with_mut(|content| unsafe { std::mem::replace(&mut *content, Content::none(buf)) })
-            .buf
+        frame.content.with_mut(|content| unsafe { std::mem::replace(&mut *content, Content::none(buf)) }).buf
     }
 
     /// Puts the loaded block in, unlocks the frame and pins it for the caller.

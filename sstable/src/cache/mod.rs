@@ -23,6 +23,11 @@
 //! A hit touches no shared counter. Point hits are counted in the top bits of the frame's word by the very addition that
 //! pins it, and [`BlockCache::stats`] adds up all frames. The replacement policy reads the same count.
 //!
+//! # Limits
+//!
+//! Every hit of one block writes that block's frame word, so a block that all threads hit at once is as fast as one cache line
+//! can pass between them. Different blocks do not meet: a frame's word has a cache line of its own.
+//!
 //! # Lock order
 //!
 //! The policy's lock, then the arena's. Nothing else is taken under either.
@@ -63,6 +68,8 @@ const SLAB_BYTES_MAX: usize = 1 << 20;
 const SLAB_BYTES_MIN: usize = PAGE << (policy::CLASSES - 1);
 /// A cache has at least so many slabs, if they can be that small.
 const SLABS_MIN: usize = 16;
+/// Frames that fit into the numbers of a slot.
+const FRAMES_MAX: usize = 1 << 30;
 /// Gates that waiters spread over.
 const GATES: usize = 16;
 
@@ -132,7 +139,7 @@ impl BlockCache {
     #[must_use]
     pub fn new(arena: &StdArc<Arena>, bytes_max: usize, gate_stepper: Option<Stepper>) -> StdArc<Self> {
         let slab_bytes = slab_bytes(bytes_max.min(arena.bytes_max()));
-        let slabs_max = (bytes_max / slab_bytes).min(arena.bytes_max() / slab_bytes);
+        let slabs_max = (bytes_max.min(arena.bytes_max()) / slab_bytes).min(FRAMES_MAX / (slab_bytes / PAGE));
         let frames = TableOwner::new(slabs_max, slab_bytes / PAGE);
         let policy = Policy::new(arena, slab_bytes, slabs_max, frames.table().shift());
         StdArc::new(Self {

@@ -118,9 +118,7 @@ impl Policy {
 
     /// The class for frames of at least `bytes`, if one is that large.
     fn class_for(&self, bytes: usize) -> Option<usize> {
-        self.classes
-            .iter()
-            .position(|c| c.per_slab > 0 && c.frame_bytes >= bytes)
+        self.classes.iter().position(|c| c.per_slab > 0 && c.frame_bytes >= bytes)
     }
 
     /// A frame of at least `bytes` for a block that will be loaded into it, with its memory: queued, its slot loading.
@@ -195,17 +193,14 @@ impl Policy {
     /// Whether slab `s` has memory and no block.
     pub(super) fn is_empty(&self, s: usize) -> bool {
         let slab = &self.slabs[s];
-        slab.class
-            .is_some_and(|c| slab.free + slab.lost == self.classes[c].per_slab)
+        slab.class.is_some_and(|c| slab.free + slab.lost == self.classes[c].per_slab)
     }
 
     /// Takes the frame of an abandoned fill back, with its memory if the fill still has it.
     pub(super) fn give_back(&mut self, table: &Table, mut lock: Locked, buf: Option<Buf>) {
         let id = lock.id();
         let slab = self.slab_of(id);
-        let c = self.slabs[slab]
-            .class
-            .expect("a slab with a loading frame has memory");
+        let c = self.slabs[slab].class.expect("a slab with a loading frame has memory");
         self.counts.abandoned += 1;
         self.leave(c, id);
         if buf.is_some() {
@@ -244,9 +239,7 @@ impl Policy {
         let queue = self.metas.at(id).queue;
         self.leave(c, id);
         let hold = std::mem::replace(&mut self.metas.at_mut(id).hold, Hold::Block(None, 0));
-        let Hold::Block(owner, block) = hold else {
-            unreachable!("a frame with a block is held by it")
-        };
+        let Hold::Block(owner, block) = hold else { unreachable!("a frame with a block is held by it") };
         let Some(slots) = owner else { return };
         let slot = if matches!(queue, Queue::Small | Queue::Main) {
             let class = &mut self.classes[c];
@@ -260,9 +253,7 @@ impl Policy {
 
     /// The table whose block is in frame `id` is gone: the frame is free, or will be when its pins are gone.
     pub(super) fn disown(&mut self, table: &Table, id: u32) {
-        let c = self.slabs[self.slab_of(id)]
-            .class
-            .expect("a slab with a block has memory");
+        let c = self.slabs[self.slab_of(id)].class.expect("a slab with a block has memory");
         if let Some(lock) = Locked::try_lock(table, id) {
             self.detach(c, &lock);
             self.push_free(c, lock);

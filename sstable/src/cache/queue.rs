@@ -76,10 +76,7 @@ pub(super) struct Metas {
 
 impl Metas {
     pub(super) fn new(shift: u32) -> Self {
-        Self {
-            shift,
-            slabs: Vec::new(),
-        }
+        Self { shift, slabs: Vec::new() }
     }
 
     /// Adds the next slab's frames.
@@ -114,11 +111,7 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) const EMPTY: Self = Self {
-        head: NIL,
-        tail: NIL,
-        len: 0,
-    };
+    pub(super) const EMPTY: Self = Self { head: NIL, tail: NIL, len: 0 };
 
     pub(super) fn len(&self) -> u32 {
         self.len

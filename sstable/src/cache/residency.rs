@@ -90,9 +90,7 @@ impl Residency {
             Slot::Frame(id) => {
                 // Evicting needs the lock that we hold, and the number is stored after the unlocking.
                 let hit = self.pin(block, id, hint);
-                Ok(Claim::Hit(hit.expect(
-                    "a frame in a slot is unlocked, under the policy's lock",
-                )))
+                Ok(Claim::Hit(hit.expect("a frame in a slot is unlocked, under the policy's lock")))
             }
             Slot::Loading => {
                 policy.counts.waits += 1;
@@ -105,15 +103,7 @@ impl Residency {
                 if let Some((lock, buf)) = policy.take(&self.table, &self.slots, block, bytes, hint) {
                     drop(policy);
                     let (cache, slots) = (std::sync::Arc::clone(&self.cache), Arc::clone(&self.slots));
-                    return Ok(Claim::Fill(Fill::new(
-                        Some(Claimed {
-                            cache,
-                            slots,
-                            block,
-                            lock,
-                        }),
-                        buf,
-                    )));
+                    return Ok(Claim::Fill(Fill::new(Some(Claimed { cache, slots, block, lock }), buf)));
                 }
                 policy.counts.uncached += 1;
                 drop(policy);

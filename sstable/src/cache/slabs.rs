@@ -14,7 +14,8 @@ const ARENA_PAUSE: u32 = 64;
 impl Policy {
     /// Gives class `c` a slab of its own from the budget, or one that nobody uses. False if there is none.
     pub(super) fn grow(&mut self, table: &Table, c: usize) -> bool {
-        if self.slabs_used == self.slabs_max && self.slabs_empty > 0 {
+        let exhausted = self.slabs_used == self.slabs_max || self.arena_pause > 0;
+        if exhausted && self.slabs_empty > 0 {
             let empty = (0..self.slabs.len()).find(|&s| self.is_empty(s));
             let released = self.release(table, empty.expect("an empty slab was counted"));
             assert!(released, "nothing pins a frame without a block");
@@ -26,17 +27,9 @@ impl Policy {
             self.arena_pause = ARENA_PAUSE;
             return false;
         };
-        let s = self
-            .spare
-            .pop()
-            .map_or_else(|| self.make_slab(table), |s| s as usize);
+        let s = self.spare.pop().map_or_else(|| self.make_slab(table), |s| s as usize);
         let per_slab = self.classes[c].per_slab;
-        self.slabs[s] = Slab {
-            class: Some(c),
-            free: 0,
-            lost: 0,
-            looked: self.clock,
-        };
+        self.slabs[s] = Slab { class: Some(c), free: 0, lost: 0, looked: self.clock };
         self.slabs_used += 1;
         self.classes[c].slabs += 1;
         let bufs = run.carve(self.classes[c].frame_bytes);
@@ -53,12 +46,7 @@ impl Policy {
     fn make_slab(&mut self, table: &Table) -> usize {
         let s = self.slabs.len();
         self.metas.push_slab(table.make_slab(s as u32));
-        self.slabs.push(Slab {
-            class: None,
-            free: 0,
-            lost: 0,
-            looked: 0,
-        });
+        self.slabs.push(Slab { class: None, free: 0, lost: 0, looked: 0 });
         s
     }
 
@@ -96,12 +84,7 @@ impl Policy {
             self.metas.at_mut(id).hold = Hold::Policy(lock);
         }
         self.balance.lost -= self.slabs[s].lost;
-        self.slabs[s] = Slab {
-            class: None,
-            free: 0,
-            lost: 0,
-            looked: 0,
-        };
+        self.slabs[s] = Slab { class: None, free: 0, lost: 0, looked: 0 };
         self.classes[c].slabs -= 1;
         self.slabs_used -= 1;
         self.spare.push(s as u32);

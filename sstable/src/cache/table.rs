@@ -61,10 +61,7 @@ impl Table {
 
     /// All frames made so far.
     pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
-        self.slabs
-            .iter()
-            .map_while(OnceLock::get)
-            .flat_map(|frames| frames.iter())
+        self.slabs.iter().map_while(OnceLock::get).flat_map(|frames| frames.iter())
     }
 
     /// A frame's hit count started over.
@@ -76,9 +73,7 @@ impl Table {
     /// Counts a hit by a scan: on a stripe by frame, so that scans in different places do not meet on one cache line.
     #[inline]
     pub(super) fn count_scan_hit(&self, id: u32) {
-        self.scan_hits[id as usize % STRIPES]
-            .0
-            .fetch_add(1, Ordering::Relaxed);
+        self.scan_hits[id as usize % STRIPES].0.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Hits so far. Reads a word of every frame.

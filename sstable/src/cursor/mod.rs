@@ -1,14 +1,4 @@
-//! Walking through a table, both ways.
-//!
-//! A [`TableCursor`] is owned and `'static`: it holds its table and its current block, and gives keys and values out of the
-//! block's bytes as they lie in the cache. One thread at a time uses it.
-//!
-//! # Blocks that are missing
-//!
-//! A move that needs a block which is not in the cache asks a [`FetchLane`] for it, and more blocks with it if the cursor has been
-//! moving in sequence ([`window`]). All are there when the call returns (rule R0). To move several cursors at the price of one
-//! enter: [`aim`](TableCursor::aim) each, let each put what it [`wants`](TableCursor::wants) into one fetch, run it, and
-//! [`supply`](TableCursor::supply) each; until none wants more.
+//! Walking through a table, both ways. See [`TableCursor`].
 
 mod window;
 
@@ -53,7 +43,17 @@ enum Then {
     AtOrBefore,
 }
 
-/// See the [module](self) documentation.
+/// Walking through a table, both ways.
+///
+/// It is owned and `'static`: it holds its table and its current block, and gives keys and values out of the
+/// block's bytes as they lie in the cache. One thread at a time uses it.
+///
+/// ## Blocks that are missing
+///
+/// A move that needs a block which is not in the cache asks a [`FetchLane`] for it, and more blocks with it if the cursor has been
+/// moving in sequence: 2, 8, 32, 64. All are there when the call returns (rule R0). To move several cursors at the price of one
+/// enter: [`aim`](TableCursor::aim) each, let each put what it [`wants`](TableCursor::wants) into one fetch, run it, and
+/// [`supply`](TableCursor::supply) each; until none wants more.
 #[derive(Debug)]
 pub struct TableCursor {
     at: BlockCursor,

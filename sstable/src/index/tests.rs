@@ -101,6 +101,11 @@ proptest! {
             check(&blocks, &index, key, *seq);
             check(&blocks, &index, key, SEQ_MAX);
         }
+        for i in 1..blocks.len() {
+            let (separator, left, right) = (index.separator(i - 1), &blocks[i - 1].1.0, &blocks[i].0.0);
+            prop_assert!(left <= &separator && &separator <= right);
+            prop_assert!(left < &separator || left == right, "only versions of one key share theirs");
+        }
     }
 
     #[test]

@@ -1,8 +1,4 @@
-//! An open table: index and filter in memory, blocks on disk or in the cache.
-//!
-//! A [`Table`] is immutable and shared by an `Arc`; any thread uses it. It does no I/O after [`open`](Table::open): it tells where
-//! blocks lie, and [`BlockFetch`](crate::BlockFetch) reads them. Closing is dropping the last `Arc`, which frees its frames in the
-//! cache; the file is removed by whoever owns the directory.
+//! An open table: index and filter in memory, blocks on disk or in the cache. See [`Table`].
 
 mod open;
 mod verify;
@@ -36,7 +32,11 @@ pub struct Extent {
     pub bytes: usize,
 }
 
-/// See the [module](self) documentation.
+/// An open table: index and filter in memory, blocks on disk or in the cache.
+///
+/// It is immutable and shared by an `Arc`; any thread uses it. It does no I/O after [`open`](Table::open): it tells where
+/// blocks lie, and [`BlockFetch`](crate::BlockFetch) reads them. Closing is dropping the last `Arc`, which frees its frames in the
+/// cache; the file is removed by whoever owns the directory.
 #[derive(Debug)]
 pub struct Table {
     // What a point read touches comes first.
@@ -57,8 +57,8 @@ impl Table {
     /// in the last 64 KiB, else two (if the lane is deep enough for a read a mebibyte).
     ///
     /// # Errors
-    /// [`Corrupt`](TableError::Corrupt) for a file that is cut, damaged, another table's, or no table at all;
-    /// [`NewerVersion`](TableError::NewerVersion); [`Io`](TableError::Io).
+    /// [`Corrupt`](crate::TableError::Corrupt) for a file that is cut, damaged, another table's, or no table at all;
+    /// [`NewerVersion`](crate::TableError::NewerVersion); [`Io`](crate::TableError::Io).
     pub fn open(
         disk: &Arc<dyn Disk>,
         lane: &mut dyn Lane,
@@ -160,7 +160,7 @@ impl Table {
     /// of `scratch`, which is then its decompressed form.
     ///
     /// # Errors
-    /// [`Corrupt`](TableError::Corrupt) with the block's offset; [`NewerVersion`](TableError::NewerVersion).
+    /// [`Corrupt`](crate::TableError::Corrupt) with the block's offset; [`NewerVersion`](crate::TableError::NewerVersion).
     ///
     /// # Panics
     /// If there is no such block.

@@ -1,21 +1,4 @@
-//! Writing a table.
-//!
-//! [`TableWriter`] is a state machine: entries go in, operations come out, completions go back in. It makes no I/O call of its
-//! own but to create, reserve and cut the file, so that a compaction keeps merging while its writes are in flight, and a
-//! simulation steps it like everything else.
-//!
-//! ```text
-//! add … add, seal ──► writes ──► (truncate) ──► sync ──► done, finish
-//! ```
-//!
-//! One thread at a time uses a writer. Invariants:
-//!
-//! 1. Entries are added in order ([`entry_cmp`](crate::entry_cmp)), none twice; one out of order is an error and changes nothing.
-//! 2. The sync is handed out only after every write has completed, and after the file has its final length.
-//! 3. After a failed operation nothing more is handed out; a failed sync is never repeated.
-//! 4. A writer dropped before [`finish`](TableWriter::finish) removes its file.
-//!
-//! The new file's name is durable only after a sync of its directory, which is the caller's, once for all new files.
+//! Writing a table. See [`TableWriter`].
 
 mod options;
 mod stream;
@@ -56,7 +39,24 @@ enum State {
     Failed(TableError),
 }
 
-/// See the [module](self) documentation.
+/// Writing a table.
+///
+/// It is a state machine: entries go in, operations come out, completions go back in. It makes no I/O call of its
+/// own but to create, reserve and cut the file, so that a compaction keeps merging while its writes are in flight, and a
+/// simulation steps it like everything else.
+///
+/// ```text
+/// add … add, seal ──► writes ──► (truncate) ──► sync ──► done, finish
+/// ```
+///
+/// One thread at a time uses a writer. Invariants:
+///
+/// 1. Entries are added in order ([`entry_cmp`](crate::entry_cmp)), none twice; one out of order is an error and changes nothing.
+/// 2. The sync is handed out only after every write has completed, and after the file has its final length.
+/// 3. After a failed operation nothing more is handed out; a failed sync is never repeated.
+/// 4. A writer dropped before [`finish`](TableWriter::finish) removes its file.
+///
+/// The new file's name is durable only after a sync of its directory, which is the caller's, once for all new files.
 #[derive(Debug)]
 pub struct TableWriter {
     disk: Arc<dyn Disk>,

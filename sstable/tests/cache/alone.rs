@@ -13,15 +13,10 @@ fn a_caller_that_claims_a_block_twice() {
     let (_arena, cache) = cache_of(16);
     let table = Table::new(&cache, 1, 10, PAGE);
     let fill = table.claim_fill(4);
-    let Claim::Wait(waiter) = table.claim(4) else {
-        panic!()
-    };
+    let Claim::Wait(waiter) = table.claim(4) else { panic!() };
     drop(table.complete(fill, 4));
     table.check(&waiter.wait().unwrap(), 4);
-    assert_eq!(
-        (cache.stats().fills, cache.stats().waits, cache.stats().hits),
-        (1, 1, 0)
-    );
+    assert_eq!((cache.stats().fills, cache.stats().waits, cache.stats().hits), (1, 1, 0));
 }
 
 #[test]
@@ -29,9 +24,7 @@ fn an_abandoned_fill_can_be_claimed_again() {
     let (_arena, cache) = cache_of(16);
     let table = Table::new(&cache, 1, 10, PAGE);
     let mut fill = table.claim_fill(0);
-    let Claim::Wait(waiter) = table.claim(0) else {
-        panic!()
-    };
+    let Claim::Wait(waiter) = table.claim(0) else { panic!() };
     let buf = fill.take_buf();
     fill.abandon(buf);
     assert!(waiter.wait().is_none());

@@ -13,10 +13,7 @@ fn a_published_block_is_hit() {
     let mut fill = table.claim_fill(3);
     let mut buf = fill.take_buf();
     table.write(&mut buf, 3);
-    assert!(
-        table.residency.get(3, Hint::Point).is_none(),
-        "not before it is published"
-    );
+    assert!(table.residency.get(3, Hint::Point).is_none(), "not before it is published");
     table.check(&fill.publish(buf, PAGE), 3);
     table.check(&table.residency.get(3, Hint::Point).unwrap(), 3);
     assert!(matches!(table.claim(3), Claim::Hit(_)));
@@ -27,16 +24,12 @@ fn a_published_block_is_hit() {
 fn a_block_is_as_long_as_was_published() {
     let (_arena, cache) = cache_of(16);
     let table = cache.residency(2);
-    let Claim::Fill(mut fill) = table.claim(0, PAGE, Hint::Point).unwrap() else {
-        panic!()
-    };
+    let Claim::Fill(mut fill) = table.claim(0, PAGE, Hint::Point).unwrap() else { panic!() };
     let mut buf = fill.take_buf();
     buf.as_mut_slice()[..3].copy_from_slice(b"abc");
     assert_eq!(&*fill.publish(buf, 3), b"abc");
     assert_eq!(&*table.get(0, Hint::Point).unwrap(), b"abc");
-    let Claim::Fill(mut fill) = table.claim(1, PAGE, Hint::Point).unwrap() else {
-        panic!()
-    };
+    let Claim::Fill(mut fill) = table.claim(1, PAGE, Hint::Point).unwrap() else { panic!() };
     let buf = fill.take_buf();
     assert!(fill.publish(buf, 0).is_empty());
     assert_eq!(&*table.get(1, Hint::Point).unwrap(), b"");
@@ -52,11 +45,7 @@ fn an_evicted_block_is_missed_and_comes_back() {
             assert!(table.has(block), "round {round}");
         }
     }
-    assert_eq!(
-        (0..200).filter(|&b| table.has(b)).count(),
-        16,
-        "as many as there are frames"
-    );
+    assert_eq!((0..200).filter(|&b| table.has(b)).count(), 16, "as many as there are frames");
 }
 
 #[test]
@@ -94,20 +83,14 @@ fn everything_is_counted() {
     let stats = cache.stats();
     assert_eq!((stats.hits, stats.misses, stats.fills), (12, 100, 100));
     assert_eq!((stats.frames, stats.evictions), (16, 84));
-    assert_eq!(
-        (stats.pinned, stats.bytes_used, stats.bytes_max),
-        (0, 65536, 65536)
-    );
+    assert_eq!((stats.pinned, stats.bytes_used, stats.bytes_max), (0, 65536, 65536));
 }
 
 /// The count of hits lives in the frames: it survives their eviction, and the move of their slab.
 #[test]
 fn hits_are_counted_past_evictions() {
     let (_arena, cache) = cache_of(16);
-    let (small, large) = (
-        Table::new(&cache, 1, 100, PAGE),
-        Table::new(&cache, 2, 100, 8 * PAGE),
-    );
+    let (small, large) = (Table::new(&cache, 1, 100, PAGE), Table::new(&cache, 2, 100, 8 * PAGE));
     let mut hits = 0;
     for i in 0..2000u32 {
         hits += u64::from(small.touch(i * 7 % 23, Hint::Point));

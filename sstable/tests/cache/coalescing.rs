@@ -33,10 +33,7 @@ fn concurrent_misses_cost_one_read() {
     threads.into_iter().for_each(|t| t.join().unwrap());
     assert_eq!(reads.load(Ordering::Relaxed), ROUNDS);
     let stats = cache.stats();
-    assert_eq!(
-        (stats.fills, stats.misses),
-        (u64::from(ROUNDS), u64::from(ROUNDS))
-    );
+    assert_eq!((stats.fills, stats.misses), (u64::from(ROUNDS), u64::from(ROUNDS)));
     assert_eq!(stats.hits + stats.waits, u64::from(ROUNDS) * (THREADS as u64 - 1));
 }
 
@@ -84,8 +81,5 @@ fn failed_reads_wake_everybody() {
         .collect();
     threads.into_iter().for_each(|t| t.join().unwrap());
     let stats = cache.stats();
-    assert_eq!(
-        (stats.fills, stats.abandoned),
-        (u64::from(ROUNDS), 2 * u64::from(ROUNDS))
-    );
+    assert_eq!((stats.fills, stats.abandoned), (u64::from(ROUNDS), 2 * u64::from(ROUNDS)));
 }

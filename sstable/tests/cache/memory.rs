@@ -31,9 +31,8 @@ fn memory_is_taken_only_as_the_cache_fills() {
 fn slabs_leave_the_rest_of_the_arena_whole() {
     let arena = Arena::new(32 << 20).unwrap();
     let cache = BlockCache::new(&arena, 16 << 20, None);
-    let tables: Vec<Table> = (0..4)
-        .map(|i| Table::new(&cache, i, 9000, PAGE << i).lightly_marked())
-        .collect();
+    let tables: Vec<Table> =
+        (0..4).map(|i| Table::new(&cache, i, 9000, PAGE << i).lightly_marked()).collect();
     for block in 0..9000 {
         for table in &tables {
             table.touch(block, Hint::Point);
@@ -45,15 +44,11 @@ fn slabs_leave_the_rest_of_the_arena_whole() {
 
 #[test]
 fn any_size_of_cache_works_and_keeps_its_limit() {
-    for bytes_max in (PAGE..80 * PAGE)
-        .step_by(3 * PAGE / 2)
-        .chain([1 << 20, (1 << 20) + 12_345, 3 << 20])
-    {
+    for bytes_max in (PAGE..80 * PAGE).step_by(3 * PAGE / 2).chain([1 << 20, (1 << 20) + 12_345, 3 << 20]) {
         let arena = Arena::new(16 << 20).unwrap();
         let cache = BlockCache::new(&arena, bytes_max, None);
-        let tables: Vec<Table> = (0..4)
-            .map(|i| Table::new(&cache, i, 500, PAGE << i).lightly_marked())
-            .collect();
+        let tables: Vec<Table> =
+            (0..4).map(|i| Table::new(&cache, i, 500, PAGE << i).lightly_marked()).collect();
         for i in 0..1500 {
             for table in &tables {
                 table.touch(i * 13 % 500, Hint::Point);
@@ -61,10 +56,7 @@ fn any_size_of_cache_works_and_keeps_its_limit() {
             }
         }
         let stats = cache.stats();
-        assert!(
-            stats.bytes_max <= bytes_max as u64 && stats.bytes_max * 2 > bytes_max as u64,
-            "{stats:?}"
-        );
+        assert!(stats.bytes_max <= bytes_max as u64 && stats.bytes_max * 2 > bytes_max as u64, "{stats:?}");
         assert_eq!(stats.bytes_used, stats.bytes_max);
         assert!(stats.fills > 0);
         drop((tables, cache));
@@ -99,10 +91,7 @@ fn a_full_arena_is_an_error_and_not_for_ever() {
 fn a_full_arena_does_not_keep_a_size_out() {
     let arena = Arena::new(64 << 10).unwrap();
     let cache = BlockCache::new(&arena, 64 << 10, None);
-    let (small, large) = (
-        Table::new(&cache, 1, 100, PAGE),
-        Table::new(&cache, 2, 100, 4 * PAGE),
-    );
+    let (small, large) = (Table::new(&cache, 1, 100, PAGE), Table::new(&cache, 2, 100, 4 * PAGE));
     for block in 0..8 {
         small.touch(block, Hint::Point); // One slab of 32 KiB.
     }
@@ -111,21 +100,33 @@ fn a_full_arena_does_not_keep_a_size_out() {
     assert!(large.has(0));
 }
 
+/// The arena is full, and a table of small blocks was dropped: its slab is another size's after the first try.
+#[test]
+fn a_full_arena_does_not_keep_an_empty_slab() {
+    let arena = Arena::new(1 << 20).unwrap();
+    let cache = BlockCache::new(&arena, 1 << 20, None);
+    let (small, large) = (Table::new(&cache, 1, 100, PAGE), Table::new(&cache, 2, 100, 4 * PAGE));
+    let _held = large.read(0, Hint::Point);
+    (1..4).for_each(|block| drop(large.read(block, Hint::Point)));
+    small.touch_all(0..16, Hint::Point); // A slab of 64 KiB each.
+    let _others: Vec<Buf> = std::iter::from_fn(|| arena.alloc(PAGE).ok()).collect();
+    drop(small);
+    large.touch_all(4..8, Hint::Point);
+    assert!((0..8).filter(|&block| large.has(block)).count() >= 7);
+    assert_eq!(cache.stats().bytes_used, 128 << 10);
+}
+
 #[test]
 fn frames_are_of_four_sizes() {
     let (_arena, cache) = cache_of(1024);
     let table = cache.residency(16);
     for (block, pages, frame) in [(0, 1, 1), (1, 2, 2), (2, 3, 4), (3, 4, 4), (4, 5, 8), (5, 8, 8)] {
-        let Claim::Fill(mut fill) = table.claim(block, pages * PAGE, Hint::Point).unwrap() else {
-            panic!()
-        };
+        let Claim::Fill(mut fill) = table.claim(block, pages * PAGE, Hint::Point).unwrap() else { panic!() };
         assert!(fill.is_cached());
         let buf = fill.take_buf();
         assert_eq!(buf.len(), frame * PAGE, "for {pages} pages");
         assert_eq!(fill.publish(buf, pages * PAGE).len(), pages * PAGE);
     }
-    let Claim::Fill(fill) = table.claim(6, 9 * PAGE, Hint::Point).unwrap() else {
-        panic!()
-    };
+    let Claim::Fill(fill) = table.claim(6, 9 * PAGE, Hint::Point).unwrap() else { panic!() };
     assert!(!fill.is_cached());
 }

@@ -81,16 +81,12 @@ fn blocks_outlive_table_and_cache() {
     let Table { residency, .. } = table;
     drop(residency);
     let table = Table::new(&cache, 1, 100, PAGE); // To check with.
-    held.iter()
-        .zip(0..)
-        .for_each(|(held, block)| table.check(held, block));
+    held.iter().zip(0..).for_each(|(held, block)| table.check(held, block));
     drop(table.residency);
     drop(cache);
     let other = cache_of(16).1;
     let table = Table::new(&other, 1, 100, PAGE);
-    held.iter()
-        .zip(0..)
-        .for_each(|(held, block)| table.check(held, block));
+    held.iter().zip(0..).for_each(|(held, block)| table.check(held, block));
     assert!(arena.allocated() > 0);
     drop(held);
     table.check(&late, 0);
@@ -124,15 +120,10 @@ fn a_dropped_tables_pinned_frames_are_free_after_the_last_pin() {
     drop(residency);
     assert_eq!(new.read(50, Hint::Point).1, How::ReadUncached);
     let old = Table::new(&cache, 1, 100, PAGE);
-    held.iter()
-        .zip(0..)
-        .for_each(|(held, block)| old.check(held, block));
+    held.iter().zip(0..).for_each(|(held, block)| old.check(held, block));
     drop(held);
     let more: Vec<(BlockRef, How)> = (60..68).map(|b| new.read(b, Hint::Point)).collect();
-    assert!(
-        more.iter().all(|(_, how)| *how == How::Read),
-        "the dead table's frames go first"
-    );
+    assert!(more.iter().all(|(_, how)| *how == How::Read), "the dead table's frames go first");
     assert!((0..8).all(|b| new.has(b)));
     drop((used, more, new, old, cache));
     assert_eq!(arena.allocated(), 0);
@@ -163,10 +154,7 @@ fn a_cache_of_nothing_reads_uncached() {
         assert_eq!(table.read(0, Hint::Point).1, How::ReadUncached);
         assert_eq!(table.read(0, Hint::Scan).1, How::ReadUncached);
         let stats = cache.stats();
-        assert_eq!(
-            (stats.misses, stats.uncached, stats.bytes_max, stats.frames),
-            (2, 2, 0, 0)
-        );
+        assert_eq!((stats.misses, stats.uncached, stats.bytes_max, stats.frames), (2, 2, 0, 0));
         assert_eq!(arena.allocated(), 0);
     }
 }
@@ -177,9 +165,7 @@ fn a_late_waiter_of_a_dropped_table_gets_nothing() {
     let (_arena, cache) = cache_of(1);
     let (old, new) = (Table::new(&cache, 1, 1, PAGE), Table::new(&cache, 2, 1, PAGE));
     let fill = old.claim_fill(0);
-    let Claim::Wait(waiter) = old.claim(0) else {
-        panic!("someone reads it")
-    };
+    let Claim::Wait(waiter) = old.claim(0) else { panic!("someone reads it") };
     let held = old.complete(fill, 0);
     drop(old);
     drop(held);

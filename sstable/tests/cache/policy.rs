@@ -103,11 +103,7 @@ fn zipf_trace(frames: u32, blocks: u32, exponent: f64, noise: bool) -> (u32, u32
     let (mut ours, mut theirs) = (0, 0);
     let reads = (30 * frames).max(40_000);
     for i in 0..reads {
-        let block = if noise && i % 2 == 0 {
-            random.below(blocks)
-        } else {
-            zipf.next(&mut random)
-        };
+        let block = if noise && i % 2 == 0 { random.below(blocks) } else { zipf.next(&mut random) };
         let (a, b) = (table.touch(block, Hint::Point), lru.touch(block));
         if i > reads / 4 {
             ours += u32::from(a);
@@ -129,10 +125,7 @@ fn at_least_as_good_as_lru_on_zipf_traces() {
                         "{frames:5} frames, 1/{share:<2} of the blocks, exponent {exponent:4}, noise {noise:5}: \
                          {ours:3} ‰ hits, LRU {lru:3} ‰"
                     );
-                    assert!(
-                        ours >= lru,
-                        "{frames} frames 1/{share} {exponent} {noise}: {ours} < {lru}"
-                    );
+                    assert!(ours >= lru, "{frames} frames 1/{share} {exponent} {noise}: {ours} < {lru}");
                 }
             }
         }

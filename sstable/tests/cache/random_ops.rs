@@ -54,25 +54,14 @@ impl World {
     fn new(arena: &std::sync::Arc<Arena>, bytes_max: usize) -> Self {
         let cache = BlockCache::new(arena, bytes_max, None);
         let tables = (0..4).map(|i| Table::new(&cache, i, BLOCKS, PAGE << i)).collect();
-        Self {
-            cache,
-            tables,
-            ids: 4,
-            fills: vec![],
-            waits: vec![],
-            held: vec![],
-        }
+        Self { cache, tables, ids: 4, fills: vec![], waits: vec![], held: vec![] }
     }
 
     fn step(&mut self, op: &Op) {
         match *op {
             Op::Claim { table, block, hint } => {
                 let table = &self.tables[table];
-                let of = Of {
-                    id: table.id,
-                    bytes: table.block_bytes,
-                    block,
-                };
+                let of = Of { id: table.id, bytes: table.block_bytes, block };
                 match table.residency.claim(block, table.block_bytes, hint) {
                     Ok(Claim::Hit(found)) => self.held.push((of, found)),
                     Ok(Claim::Fill(fill)) => self.fills.push((of, fill)),
@@ -132,10 +121,7 @@ impl World {
         assert!(stats.bytes_used <= stats.bytes_max);
         assert!(stats.pinned <= self.held.len() as u64);
         let open = self.fills.iter().filter(|(_, fill)| fill.is_cached()).count() as u64;
-        assert_eq!(
-            stats.misses - stats.uncached,
-            stats.fills + stats.abandoned + open
-        );
+        assert_eq!(stats.misses - stats.uncached, stats.fills + stats.abandoned + open);
     }
 }
 

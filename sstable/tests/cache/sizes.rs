@@ -61,10 +61,7 @@ fn sizes_share() {
             Table::new(&cache, 1, 20_000, PAGE).lightly_marked(),
             Table::new(&cache, 2, 5_000, 4 * PAGE).lightly_marked(),
         ];
-        let zipfs = [
-            Zipf::new(20_000, 0.9, &mut random),
-            Zipf::new(5_000, 0.9, &mut random),
-        ];
+        let zipfs = [Zipf::new(20_000, 0.9, &mut random), Zipf::new(5_000, 0.9, &mut random)];
         for _ in 0..40_000 {
             tables[first].touch(zipfs[first].next(&mut random), Hint::Point);
         }
@@ -76,10 +73,7 @@ fn sizes_share() {
             }
         }
         // Twenty thousand blocks on half the memory would be hit in about six of ten.
-        assert!(
-            hits.iter().all(|&h| h > 50_000),
-            "{hits:?} hits of 100000 each, first {first}"
-        );
+        assert!(hits.iter().all(|&h| h > 50_000), "{hits:?} hits of 100000 each, first {first}");
     }
 }
 
@@ -87,9 +81,7 @@ fn sizes_share() {
 #[test]
 fn no_size_is_shut_out_of_a_tiny_cache() {
     let (_arena, cache) = cache_of(16);
-    let tables: Vec<Table> = (0..4)
-        .map(|i| Table::new(&cache, i, 50, PAGE << i).lightly_marked())
-        .collect();
+    let tables: Vec<Table> = (0..4).map(|i| Table::new(&cache, i, 50, PAGE << i).lightly_marked()).collect();
     let mut random = Random(5);
     let mut cached = [0; 4];
     for _ in 0..4000 {

@@ -41,17 +41,9 @@ impl World {
             let t = random.below(self.tables.len() as u32) as usize;
             let table = Arc::clone(&self.tables[t].lock().unwrap());
             let block = random.below(table.residency.blocks());
-            let hint = if random.below(4) == 0 {
-                Hint::Scan
-            } else {
-                Hint::Point
-            };
+            let hint = if random.below(4) == 0 { Hint::Scan } else { Hint::Point };
             if let Some(bytes) = self.read(&mut random, &table, block, hint) {
-                held.push(Held {
-                    table: table.id,
-                    block,
-                    bytes,
-                });
+                held.push(Held { table: table.id, block, bytes });
             }
             drop(table);
             self.shuffle(&mut random, &mut held);
@@ -96,10 +88,7 @@ impl World {
             last.check();
             match random.below(16) {
                 0 => self.left.lock().unwrap().push(last),
-                1 => held.push(Held {
-                    bytes: last.bytes.clone(),
-                    ..last
-                }),
+                1 => held.push(Held { bytes: last.bytes.clone(), ..last }),
                 _ => {}
             }
         }
@@ -125,12 +114,7 @@ fn run(bytes_max: usize) {
     let cache = BlockCache::new(&arena, bytes_max, None);
     let pages = [1, 1, 1, 2, 4, 8];
     let table = |(id, pages): (u32, &usize)| {
-        Mutex::new(Arc::new(Table::new(
-            &cache,
-            id,
-            20 + 40 / *pages as u32,
-            pages * PAGE,
-        )))
+        Mutex::new(Arc::new(Table::new(&cache, id, 20 + 40 / *pages as u32, pages * PAGE)))
     };
     let world = Arc::new(World {
         tables: (0..).zip(&pages).map(table).collect(),
@@ -147,17 +131,10 @@ fn run(bytes_max: usize) {
     threads.into_iter().for_each(|t| t.join().unwrap());
     let stats = world.cache.stats();
     println!("{stats:?}");
-    assert!(
-        stats.hits > 1000 && stats.evictions > 1000 && stats.bytes_used <= bytes_max as u64,
-        "{stats:?}"
-    );
+    assert!(stats.hits > 1000 && stats.evictions > 1000 && stats.bytes_used <= bytes_max as u64, "{stats:?}");
     assert_eq!(stats.misses, stats.fills + stats.abandoned + stats.uncached);
-    let Ok(world) = Arc::try_unwrap(world) else {
-        panic!("all threads are done")
-    };
-    let World {
-        cache, tables, left, ..
-    } = world;
+    let Ok(world) = Arc::try_unwrap(world) else { panic!("all threads are done") };
+    let World { cache, tables, left, .. } = world;
     drop((cache, tables));
     left.lock().unwrap().drain(..).for_each(|held| held.check());
     assert_eq!(arena.allocated(), 0);

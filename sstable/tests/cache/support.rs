@@ -18,11 +18,7 @@ pub(crate) fn write_identity(bytes: &mut [u8], table: u32, block: u32) {
 pub(crate) fn assert_identity(bytes: &[u8], table: u32, block: u32) {
     for (i, word) in bytes.chunks_exact(8).enumerate() {
         let found = u64::from_le_bytes(word.try_into().unwrap());
-        assert_eq!(
-            found,
-            identity(table, block, i as u64),
-            "table {table}, block {block}, word {i}"
-        );
+        assert_eq!(found, identity(table, block, i as u64), "table {table}, block {block}, word {i}");
     }
 }
 
@@ -50,12 +46,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(cache: &Arc<BlockCache>, id: u32, blocks: u32, block_bytes: usize) -> Self {
-        Self {
-            id,
-            block_bytes,
-            marked: block_bytes,
-            residency: cache.residency(blocks),
-        }
+        Self { id, block_bytes, marked: block_bytes, residency: cache.residency(blocks) }
     }
 
     /// For long traces: marks the start of each block only.
@@ -64,9 +55,7 @@ impl Table {
     }
 
     pub(crate) fn claim(&self, block: u32) -> Claim {
-        self.residency
-            .claim(block, self.block_bytes, Hint::Point)
-            .unwrap()
+        self.residency.claim(block, self.block_bytes, Hint::Point).unwrap()
     }
 
     /// The fill of a block that is not there.
@@ -190,12 +179,7 @@ pub(crate) struct Lru {
 
 impl Lru {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            clock: 0,
-            used_at: BTreeMap::new(),
-            by_use: BTreeMap::new(),
-        }
+        Self { capacity, clock: 0, used_at: BTreeMap::new(), by_use: BTreeMap::new() }
     }
 
     /// Whether it was a hit.

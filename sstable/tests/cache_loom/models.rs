@@ -104,9 +104,7 @@ fn an_abandoned_fill_wakes_its_waiters() {
     for lose in [false, true] {
         model(ALL, move |arena| {
             let table = Arc::new(one_frame(arena).residency(1));
-            let Claim::Fill(mut doomed) = table.claim(0, PAGE, Hint::Point).unwrap() else {
-                panic!("alone")
-            };
+            let Claim::Fill(mut doomed) = table.claim(0, PAGE, Hint::Point).unwrap() else { panic!("alone") };
             let other = Arc::clone(&table);
             let waiter = thread::spawn(move || drop(read(&other, 0, 0)));
             let buf = doomed.take_buf();
@@ -187,10 +185,7 @@ fn a_dropped_table_frees_its_frames() {
         drop(read(&new, 10, 0));
         reader.join().unwrap();
         drop(read(&new, 10, 0));
-        assert!(
-            hit(&new, 10, 0).is_some(),
-            "the frame is free once the pin is gone"
-        );
+        assert!(hit(&new, 10, 0).is_some(), "the frame is free once the pin is gone");
     });
 }
 
@@ -217,7 +212,7 @@ fn a_moving_slab_against_a_hit() {
 /// Two getters, of which one clones and hands on, against an evictor.
 #[test]
 fn two_getters_against_an_evictor() {
-    model(Some(3), |arena| {
+    model(Some(2), |arena| {
         let table = Arc::new(one_frame(arena).residency(2));
         drop(read(&table, 0, 0));
         let (a, b) = (Arc::clone(&table), Arc::clone(&table));

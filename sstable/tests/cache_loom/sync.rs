@@ -50,10 +50,7 @@ impl Gate {
     #[expect(clippy::needless_pass_by_value, reason = "as the real one has it")]
     pub(crate) fn with_stepper(stepper: Option<Stepper>) -> Self {
         assert!(stepper.is_none(), "the models have threads");
-        Self {
-            lock: Mutex::new(()),
-            opened: Condvar::new(),
-        }
+        Self { lock: Mutex::new(()), opened: Condvar::new() }
     }
 
     pub(crate) fn wait_until(&self, mut condition: impl FnMut() -> bool) {

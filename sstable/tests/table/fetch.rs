@@ -115,6 +115,24 @@ fn one_block_wanted_often_is_read_once() {
     assert_eq!((enters, counts.reads), (1, 3));
 }
 
+/// A fetch that is not cleared goes on: what was got stays, what is wanted anew is got.
+#[test]
+fn a_fetch_may_be_run_again() {
+    let (bench, table) = bench_with_table(1000, Compression::None);
+    let mut fetch = BlockFetch::new();
+    fetch.want(&table, 3, Hint::Point);
+    assert!(fetch.take(0).is_err(), "before it ran");
+    bench.fetch(&mut fetch).unwrap();
+    let first = fetch.take(0).unwrap();
+    fetch.want(&table, 3, Hint::Point);
+    fetch.want(&table, 4, Hint::Point);
+    bench.fetch(&mut fetch).unwrap();
+    assert_eq!(*fetch.take(1).unwrap(), *first);
+    assert!(fetch.take(2).is_ok());
+    fetch.clear();
+    assert!(fetch.is_empty());
+}
+
 /// No cache at all: every block is read into memory of its own, and neighbours that are the same once.
 #[test]
 fn without_a_cache_everything_still_works() {

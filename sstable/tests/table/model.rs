@@ -60,7 +60,7 @@ fn expect(entries: &[Owned], key: &[u8], seq: u64) -> Option<(u64, Kind, Vec<u8>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
     #[test]
     fn a_table_answers_as_the_list_does(

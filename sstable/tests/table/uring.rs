@@ -67,7 +67,7 @@ fn sixty_four_missing_blocks_are_one_enter() {
 }
 
 #[test]
-fn opening_takes_at_most_two_enters() {
+fn opening_takes_one_round_of_reads_or_two() {
     let Some(bench) = bench() else { return };
     bench.write(1, &uniform(100, 100), TableOptions::default());
     let (_, counts) = bench.counting(|| bench.open(1).unwrap());

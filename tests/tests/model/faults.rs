@@ -155,6 +155,8 @@ impl Run {
         let result = self.db().put(&change.key, b"v").and_then(|()| self.db().flush());
         self.note(format!("{steps} steps, then put and flush: {}", outcome(&result)));
         match result {
+            // A cut that was set before; the crash that follows decides.
+            _ if self.disk.is_dead() => {}
             Ok(()) => {
                 assert!(!fault.poisoned, "a poisoned store takes writes again");
                 self.reference.acknowledge(commit);
@@ -163,6 +165,7 @@ impl Run {
             Err(error) => {
                 let can_be_poisoned = !matches!(self.mode, Mode::FullDisk | Mode::FailingReads);
                 assert!(can_be_poisoned && error.kind() == ErrorKind::Poisoned, "still failing: {error}");
+                self.resolve(commit, &[change]);
                 self.live_on_after_poison();
             }
         }

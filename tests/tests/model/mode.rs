@@ -37,7 +37,8 @@ impl Mode {
         if rng.one_in(3) {
             (config.short_transfer, config.retry, config.slow) = (0.1, 0.1, 0.1);
         }
-        config.sync_failure = *rng.pick(&[SyncFailure::KeepDirty, SyncFailure::MarkClean, SyncFailure::Revert]);
+        config.sync_failure =
+            *rng.pick(&[SyncFailure::KeepDirty, SyncFailure::MarkClean, SyncFailure::Revert]);
         if self == Mode::FailingReads {
             config.read_error = 0.003;
         }

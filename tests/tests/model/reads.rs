@@ -113,9 +113,14 @@ impl Run {
         let expected = self.reference.range(space, at, (from, Bound::Unbounded));
         let expected = expected.take_while(|(k, _)| k.starts_with(&prefix));
         let expected = expected.map(|(k, v)| (k.clone(), v.clone())).collect();
-        let result = if prefix.is_empty() && self.rng.one_in(2) { reader.iter() } else { reader.prefix(&prefix) };
+        let result =
+            if prefix.is_empty() && self.rng.one_in(2) { reader.iter() } else { reader.prefix(&prefix) };
         if let Some(range) = self.settle("prefix", result) {
-            self.walk(range, expected, &format!("prefix {} of keyspace {space} as of {at}", brief(Some(&prefix))));
+            self.walk(
+                range,
+                expected,
+                &format!("prefix {} of keyspace {space} as of {at}", brief(Some(&prefix))),
+            );
         }
     }
 
@@ -143,7 +148,10 @@ impl Run {
             }
             if want.is_none() {
                 // An end stays the end.
-                assert!(range.next().is_none() && range.next_back().is_none(), "{what}: it went on after its end");
+                assert!(
+                    range.next().is_none() && range.next_back().is_none(),
+                    "{what}: it went on after its end"
+                );
                 return;
             }
         }
@@ -206,7 +214,13 @@ impl Run {
         Some(())
     }
 
-    fn neighbour(&self, space: SpaceId, at: u64, bounds: (Bound<&[u8]>, Bound<&[u8]>), first: bool) -> Option<Entry> {
+    fn neighbour(
+        &self,
+        space: SpaceId,
+        at: u64,
+        bounds: (Bound<&[u8]>, Bound<&[u8]>),
+        first: bool,
+    ) -> Option<Entry> {
         let mut range = self.reference.range(space, at, bounds);
         let (k, v) = if first { range.next() } else { range.next_back() }?;
         Some((k.clone(), v.clone()))

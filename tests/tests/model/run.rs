@@ -12,6 +12,7 @@ use ringwood_tests::rng::Rng;
 use crate::faults::Fault;
 use crate::mode::Mode;
 use crate::shape::Shape;
+use crate::writes::outcome;
 
 /// Where the store is on the simulated disk.
 pub(crate) const DIR: &str = "/data";
@@ -193,18 +194,21 @@ impl Run {
         self.spaces.clear();
         self.dropped.clear();
         let Some(db) = self.db.take() else { return };
+        // Letting go of the last handle closes too, but cannot say how that went.
         let closed = if self.rng.one_in(4) {
             drop(db);
-            Ok(())
+            (!self.mode.is_faulty()).then_some(Ok(()))
         } else {
-            db.close()
+            Some(db.close())
         };
         if self.disk.is_dead() {
             return self.crash();
         }
+        self.note(format!("closed: {}", closed.as_ref().map_or("unknown".into(), outcome)));
         match closed {
-            Ok(()) => self.reference.flushed(),
-            Err(error) => self.expect_failure("close", &error),
+            Some(Ok(())) => self.reference.flushed(),
+            Some(Err(error)) => self.expect_failure("close", &error),
+            None => {}
         }
         // Snapshots and cursors outlive the store's handles.
         self.read_old_views();

@@ -40,8 +40,14 @@ pub(crate) struct Shape {
 impl Shape {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
         let long = [20, 200, 2000][rng.index(3)];
-        let all =
-            [Keys::Short, Keys::SharedPrefix { len: long }, Keys::Binary, Keys::Hot, Keys::Ascending, Keys::Wide];
+        let all = [
+            Keys::Short,
+            Keys::SharedPrefix { len: long },
+            Keys::Binary,
+            Keys::Hot,
+            Keys::Ascending,
+            Keys::Wide,
+        ];
         let keys = (0..rng.within(1..=3)).map(|_| *rng.pick(&all)).collect();
         let values = *rng.pick(&[
             Values::Tiny,

@@ -82,7 +82,11 @@ impl Run {
         let commit = self.reference.write(durability, changes);
         let bytes: usize = changes.iter().map(|c| c.key.len() + c.value.as_ref().map_or(0, Vec::len)).sum();
         let result = call();
-        self.note(format!("write {durability:?}: {} operations, {bytes} bytes: {}", changes.len(), outcome(&result)));
+        self.note(format!(
+            "write {durability:?}: {} operations, {bytes} bytes: {}",
+            changes.len(),
+            outcome(&result)
+        ));
         match result {
             // A process that is dead when the call returns has told nobody.
             Ok(()) if !self.disk.is_dead() => self.reference.acknowledge(commit),
@@ -95,7 +99,7 @@ impl Run {
     }
 
     /// A failed write may have taken effect, but then all of it.
-    fn resolve(&mut self, commit: u64, changes: &[Change]) {
+    pub(crate) fn resolve(&mut self, commit: u64, changes: &[Change]) {
         let is_new = |run: &mut Run, change: &Change| {
             let old = run.reference.get(change.space, &change.key, commit - 1).cloned();
             let new = run.reference.get(change.space, &change.key, commit).cloned();
@@ -107,7 +111,10 @@ impl Run {
             Some(got == new)
         };
         let verdicts: Vec<bool> = changes.iter().filter_map(|c| is_new(self, c)).collect();
-        assert!(verdicts.windows(2).all(|w| w[0] == w[1]), "a failed write took effect in parts: {verdicts:?}");
+        assert!(
+            verdicts.windows(2).all(|w| w[0] == w[1]),
+            "a failed write took effect in parts: {verdicts:?}"
+        );
         self.note(format!("the failed write is visible: {:?}", verdicts.first()));
         if verdicts.first() == Some(&false) {
             self.reference.unwrite();
@@ -148,7 +155,11 @@ impl Run {
         for keyspace in self.db().stats().keyspaces {
             if whole || keyspace.name == space.handle.name() {
                 let above: usize = keyspace.levels.iter().rev().skip(1).map(|l| l.tables).sum();
-                assert_eq!(above, 0, "all of {:?} is in the last level: {:?}", keyspace.name, keyspace.levels);
+                assert_eq!(
+                    above, 0,
+                    "all of {:?} is in the last level: {:?}",
+                    keyspace.name, keyspace.levels
+                );
             }
         }
     }

@@ -123,23 +123,14 @@ impl GroupWriter {
     ) -> Result<()> {
         debug_assert!(self.group.is_none() && end >= self.written);
         let stretch = self.stretch(end, sync, segments)?;
-        self.group = Some(Group {
-            start: self.written,
-            end,
-            sync,
-            stretch,
-        });
+        self.group = Some(Group { start: self.written, end, sync, stretch });
         self.push(staging, lane)
     }
 
     /// The next stretch of a group that ends at `end`.
     fn stretch(&self, end: Lsn, sync: bool, segments: &Segments) -> Result<Stretch> {
         // A sync without new bytes is of the file that holds the last ones.
-        let at = if self.written < end {
-            self.written
-        } else {
-            self.written.saturating_sub(1)
-        };
+        let at = if self.written < end { self.written } else { self.written.saturating_sub(1) };
         let segment = segments.holding(at).ok_or_else(|| {
             // Appends end within segments that exist; a gap here is a bug, and writing on would be worse.
             let hint = format!("no segment holds log position {at}");
@@ -244,11 +235,7 @@ impl GroupWriter {
             self.failed.get_or_insert_with(|| error.into());
         }
         if let Some(error) = &self.failed {
-            return if self.in_flight() == 0 {
-                Err(error.clone())
-            } else {
-                Ok(None)
-            };
+            return if self.in_flight() == 0 { Err(error.clone()) } else { Ok(None) };
         }
         let over =
             stretch.pushed == stretch.end && stretch.writes == 0 && (stretch.synced || !stretch.needs_sync);
@@ -260,11 +247,7 @@ impl GroupWriter {
         if stretch.synced {
             self.synced = stretch.end;
             // Inside a group only what earlier groups wrote is known to end with a whole record.
-            self.durable = if stretch.end == group.end {
-                group.end
-            } else {
-                group.start
-            };
+            self.durable = if stretch.end == group.end { group.end } else { group.start };
         }
         if self.written < group.end {
             let (end, sync) = (group.end, group.sync);
@@ -276,18 +259,12 @@ impl GroupWriter {
             return Ok(None);
         }
         self.group = None;
-        Ok(Some(Finished {
-            end: self.written,
-            durable: self.durable,
-        }))
+        Ok(Some(Finished { end: self.written, durable: self.durable }))
     }
 }
 
 fn sync_of(file: &File) -> Op {
-    Op::Sync {
-        file: file.clone(),
-        data_only: true,
-    }
+    Op::Sync { file: file.clone(), data_only: true }
 }
 
 pub(super) fn push_one(lane: &mut dyn Lane, token: u64, op: Op) -> Result<()> {
@@ -296,11 +273,5 @@ pub(super) fn push_one(lane: &mut dyn Lane, token: u64, op: Op) -> Result<()> {
 
 /// The lane is deeper than all we ever have in flight.
 pub(super) fn no_room(file: &File) -> WalError {
-    IoError::new(
-        "write",
-        file.path(),
-        IoErrorKind::Failed,
-        "the log's lane has no room",
-    )
-    .into()
+    IoError::new("write", file.path(), IoErrorKind::Failed, "the log's lane has no room").into()
 }

@@ -149,11 +149,7 @@ impl Pump {
             };
             worked |= self.lane.reap(min, &mut self.done)? > 0;
             self.complete()?;
-            return Ok(if worked {
-                Progress::Worked
-            } else {
-                Progress::Waiting
-            });
+            return Ok(if worked { Progress::Worked } else { Progress::Waiting });
         }
         if worked {
             return Ok(Progress::Worked);
@@ -201,8 +197,7 @@ impl Pump {
         self.staged_since = None;
         count(&self.shared.counts.groups, u64::from(staged > 0));
         count(&self.shared.counts.group_bytes, staged);
-        self.writer
-            .begin(tail, sync, &self.segments, &self.staging, &mut *self.lane)?;
+        self.writer.begin(tail, sync, &self.segments, &self.staging, &mut *self.lane)?;
         Ok(true)
     }
 
@@ -223,19 +218,15 @@ impl Pump {
         let step = if self.preparer.is_idle() {
             match self.wanted_capacity() {
                 None => return Ok(false),
-                Some(Ok(capacity)) => self
-                    .preparer
-                    .start(capacity, link, durable, &mut *self.lane)
-                    .map(|()| Prepared::Worked),
+                Some(Ok(capacity)) => {
+                    self.preparer.start(capacity, link, durable, &mut *self.lane).map(|()| Prepared::Worked)
+                }
                 Some(Err(full)) => Err(full),
             }
         } else {
             self.preparer.step(link, durable, &mut *self.lane)
         };
-        self.shared
-            .counts
-            .segments_created
-            .store(self.preparer.created, Ordering::Relaxed);
+        self.shared.counts.segments_created.store(self.preparer.created, Ordering::Relaxed);
         match step {
             Ok(Prepared::Nothing) => Ok(false),
             Ok(Prepared::Worked) => Ok(true),
@@ -280,10 +271,7 @@ impl Pump {
         if !asked && self.shared.full_reason().is_some() && self.disk.now() < self.retry_at {
             return None;
         }
-        let room = self
-            .options
-            .log_bytes_max
-            .saturating_sub(self.segments.file_bytes());
+        let room = self.options.log_bytes_max.saturating_sub(self.segments.file_bytes());
         let spare = self.preparer.spares.last().map(|s| s.capacity);
         let file_bytes = |capacity: u64| capacity + ringwood_ring::PAGE as u64;
         if file_bytes(spare.unwrap_or(min)) > room {
@@ -294,11 +282,7 @@ impl Pump {
             return Some(Err(WalError::Full { reason }));
         }
         // Rather a smaller segment than none.
-        Some(Ok(if file_bytes(capacity) > room {
-            min
-        } else {
-            capacity
-        }))
+        Some(Ok(if file_bytes(capacity) > room { min } else { capacity }))
     }
 
     /// Recycles or removes one segment that is released or cut off.
@@ -317,14 +301,7 @@ impl Pump {
         let capacity_min = last.map_or(0, |s| s.capacity);
         let kept = self.preparer.recycle(&segment, capacity_min)?;
         let counts = &self.shared.counts;
-        count(
-            if kept {
-                &counts.segments_recycled
-            } else {
-                &counts.segments_removed
-            },
-            1,
-        );
+        count(if kept { &counts.segments_recycled } else { &counts.segments_removed }, 1);
         self.retry_at = 0;
         self.publish_segments();
         Ok(true)
@@ -346,9 +323,7 @@ impl Pump {
                 continue;
             }
             let before = self.writer.syncs;
-            let over = self
-                .writer
-                .complete(completion, &self.segments, &self.staging, &mut *self.lane);
+            let over = self.writer.complete(completion, &self.segments, &self.staging, &mut *self.lane);
             match over {
                 Ok(None) => {}
                 Ok(Some(finished)) => self.finish(finished),
@@ -356,10 +331,7 @@ impl Pump {
             }
             debug_assert!(self.writer.syncs >= before);
         }
-        self.shared
-            .counts
-            .syncs
-            .store(self.writer.syncs, Ordering::Relaxed);
+        self.shared.counts.syncs.store(self.writer.syncs, Ordering::Relaxed);
         self.done = done;
         first_error.map_or(Ok(()), Err)
     }
@@ -422,18 +394,14 @@ impl Pump {
         let staged = shared.appended() > written;
         self.quiet_rounds = if staged { 0 } else { self.quiet_rounds + 1 };
         if self.quiet_rounds <= QUIET_ROUNDS_MAX {
-            let waited = self
-                .staged_since
-                .map_or(0, |since| self.disk.now().saturating_sub(since));
+            let waited = self.staged_since.map_or(0, |since| self.disk.now().saturating_sub(since));
             let left = self.options.drain_ns.saturating_sub(waited).max(1_000_000);
             shared.work.wait_timeout(Duration::from_nanos(left), asked);
             return;
         }
         let signals = &shared.progress.0.signals;
         signals.fetch_or(SIGNAL_ASLEEP, Ordering::SeqCst);
-        shared
-            .work
-            .wait_timeout(DEEP_SLEEP, || asked() || shared.appended() > written);
+        shared.work.wait_timeout(DEEP_SLEEP, || asked() || shared.appended() > written);
         signals.fetch_and(!SIGNAL_ASLEEP, Ordering::SeqCst);
     }
 }

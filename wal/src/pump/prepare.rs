@@ -151,10 +151,7 @@ impl Preparer {
 
     fn create(&mut self, capacity: u64) -> Result<()> {
         let path = self.dir.join(names::SPARE_TMP);
-        let options = OpenOptions {
-            create: Create::IfMissing,
-            ..OpenOptions::WRITE
-        };
+        let options = OpenOptions { create: Create::IfMissing, ..OpenOptions::WRITE };
         let file = self.disk.open(&path, options)?;
         let made = self.disk.allocate(&file, PAGE as u64 + capacity);
         if let Err(error) = made {
@@ -162,12 +159,7 @@ impl Preparer {
             self.discard(&path);
             return Err(error.into());
         }
-        self.task = Task::Filling {
-            file,
-            capacity,
-            next: 0,
-            in_flight: false,
-        };
+        self.task = Task::Filling { file, capacity, next: 0, in_flight: false };
         Ok(())
     }
 
@@ -186,31 +178,14 @@ impl Preparer {
             return Ok(());
         };
         buf.as_mut_slice()[..PAGE].copy_from_slice(&header.encode());
-        let write = Op::Write {
-            file: spare.file.clone(),
-            offset: 0,
-            buf,
-            len: PAGE,
-            dsync: false,
-        };
+        let write = Op::Write { file: spare.file.clone(), offset: 0, buf, len: PAGE, dsync: false };
         // All metadata too: the file may be new.
-        let sync = Op::Sync {
-            file: spare.file.clone(),
-            data_only: false,
-        };
+        let sync = Op::Sync { file: spare.file.clone(), data_only: false };
         let file = spare.file.clone();
-        self.task = Task::Binding {
-            spare,
-            header,
-            pending: 2,
-        };
+        self.task = Task::Binding { spare, header, pending: 2 };
         self.chain.push((BIND_WRITE, write));
         self.chain.push((BIND_SYNC, sync));
-        if lane.push_chain(&mut self.chain) {
-            Ok(())
-        } else {
-            Err(no_room(&file))
-        }
+        if lane.push_chain(&mut self.chain) { Ok(()) } else { Err(no_room(&file)) }
     }
 
     /// Goes on with the task; `link` is what a segment would continue now.
@@ -224,16 +199,12 @@ impl Preparer {
         }
         match std::mem::replace(&mut self.task, Task::None) {
             Task::None => Ok(Prepared::Nothing),
-            Task::Filling {
-                file, capacity, next, ..
-            } => {
+            Task::Filling { file, capacity, next, .. } => {
                 if next < PAGE as u64 + capacity {
                     self.fill(file, capacity, next, lane)?;
                     return Ok(Prepared::Worked);
                 }
-                let path = self
-                    .spare_path()
-                    .expect("files are created when there is no spare");
+                let path = self.spare_path().expect("files are created when there is no spare");
                 self.disk.rename(&self.dir.join(names::SPARE_TMP), &path)?;
                 self.created += 1;
                 self.bind(Spare { path, file, capacity }, link, durable, lane)?;
@@ -251,19 +222,8 @@ impl Preparer {
         if next == 0 {
             buf.as_mut_slice().fill(0);
         }
-        let write = Op::Write {
-            file: file.clone(),
-            offset: next,
-            buf,
-            len,
-            dsync: false,
-        };
-        self.task = Task::Filling {
-            file,
-            capacity,
-            next: next + len as u64,
-            in_flight: true,
-        };
+        let write = Op::Write { file: file.clone(), offset: next, buf, len, dsync: false };
+        self.task = Task::Filling { file, capacity, next: next + len as u64, in_flight: true };
         push_one(lane, FILL, write)
     }
 
@@ -275,10 +235,7 @@ impl Preparer {
         let synced = self.disk.sync_dir(&self.dir);
         synced.map_err(|e| WalError::from(e).into_poison())?;
         // Opened again, so that errors name the file as it is called now. Out of descriptors, the old handle does as well.
-        let file = self
-            .disk
-            .open(&path, OpenOptions::WRITE)
-            .unwrap_or_else(|_| spare.file.clone());
+        let file = self.disk.open(&path, OpenOptions::WRITE).unwrap_or_else(|_| spare.file.clone());
         Ok(Segment {
             number: header.number,
             start: header.start,
@@ -339,11 +296,7 @@ impl Preparer {
         let Ok(file) = self.disk.open(&path, OpenOptions::WRITE) else {
             return Ok(false);
         };
-        self.spares.push(Spare {
-            path,
-            file,
-            capacity: segment.capacity,
-        });
+        self.spares.push(Spare { path, file, capacity: segment.capacity });
         Ok(true)
     }
 }
@@ -355,11 +308,7 @@ pub(crate) fn next_capacity(capacity: u64, filled: u64, elapsed_ns: u64, min: u6
     const SECOND_NS: u128 = 1_000_000_000;
     // capacity / (filled / elapsed) < 1 s
     let is_fast = u128::from(capacity) * u128::from(elapsed_ns) < SECOND_NS * u128::from(filled);
-    let wanted = if is_fast {
-        capacity.saturating_mul(2)
-    } else {
-        capacity
-    };
+    let wanted = if is_fast { capacity.saturating_mul(2) } else { capacity };
     wanted.clamp(min, max)
 }
 

@@ -68,12 +68,7 @@ pub(crate) struct Segments {
 
 impl Segments {
     pub(crate) fn new(old: Vec<Segment>, cut: Vec<Segment>, first_link: Link) -> Self {
-        Self {
-            old: old.len(),
-            live: old.into(),
-            cut,
-            first_link,
-        }
+        Self { old: old.len(), live: old.into(), cut, first_link }
     }
 
     /// What the next segment of this run continues.
@@ -132,10 +127,11 @@ impl Segments {
 
     /// Shows the list to everyone.
     pub(crate) fn publish(&self, shared: &Shared) {
-        let spans = self.live.iter().chain(&self.cut).map(|s| SegmentSpan {
-            start: s.start,
-            file_bytes: s.file_bytes(),
-        });
+        let spans = self
+            .live
+            .iter()
+            .chain(&self.cut)
+            .map(|s| SegmentSpan { start: s.start, file_bytes: s.file_bytes() });
         shared.set_segments(spans);
     }
 }

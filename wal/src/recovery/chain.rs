@@ -52,27 +52,17 @@ impl Chain {
     ) -> Result<Self> {
         // Names are believed after a sync only: what a crash has not settled is settled now.
         disk.sync_dir(dir)?;
-        let mut numbers: Vec<u64> = disk
-            .list(dir)?
-            .iter()
-            .filter_map(|name| names::segment_number(name))
-            .collect();
+        let mut numbers: Vec<u64> =
+            disk.list(dir)?.iter().filter_map(|name| names::segment_number(name)).collect();
         numbers.sort_unstable();
         let number_max = numbers.last().copied().unwrap_or(0);
-        let mut chain = Self {
-            runs: Vec::new(),
-            unneeded: Vec::new(),
-            number_max,
-        };
+        let mut chain = Self { runs: Vec::new(), unneeded: Vec::new(), number_max };
         let Some(&newest) = numbers.last() else {
             if from > 0 {
                 let what = format!(
                     "there is no segment at all, but the store needs the log from position {from} on"
                 );
-                return Err(WalError::Missing {
-                    dir: dir.to_path_buf(),
-                    what,
-                });
+                return Err(WalError::Missing { dir: dir.to_path_buf(), what });
             }
             return Ok(chain);
         };
@@ -95,10 +85,7 @@ impl Chain {
                     "{} is missing; it holds the log up to position {prev_end}, and the store needs it from {from} on",
                     path.display()
                 );
-                return Err(WalError::Missing {
-                    dir: dir.to_path_buf(),
-                    what,
-                });
+                return Err(WalError::Missing { dir: dir.to_path_buf(), what });
             }
             number = prev_number;
         }

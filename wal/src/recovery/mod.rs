@@ -157,11 +157,8 @@ pub fn open(
     sink: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>,
 ) -> Result<Opened> {
     let options = options.resolved()?;
-    let mut lane = disk.lane(LaneSpec {
-        class: Class::Log,
-        depth: crate::pump::LANE_DEPTH,
-        owner: Owner::Pool,
-    })?;
+    let mut lane =
+        disk.lane(LaneSpec { class: Class::Log, depth: crate::pump::LANE_DEPTH, owner: Owner::Pool })?;
     let mut report = RecoveryReport::default();
     let recovered = tail::recover(disk, &mut *lane, dir, store_id, from, sink, &mut report)?;
     start::start(disk, lane, dir, options, store_id, from, recovered, report)
@@ -171,12 +168,6 @@ pub fn open(
 pub(crate) fn alloc(disk: &Arc<dyn Disk>, bytes: usize) -> Result<Buf> {
     let bytes = bytes.min(disk.arena().chunk_bytes());
     disk.arena().alloc(bytes).map_err(|full| {
-        IoError::new(
-            "buffer",
-            Path::new("(log)"),
-            IoErrorKind::Memory,
-            full.to_string(),
-        )
-        .into()
+        IoError::new("buffer", Path::new("(log)"), IoErrorKind::Memory, full.to_string()).into()
     })
 }

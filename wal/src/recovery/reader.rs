@@ -18,13 +18,7 @@ pub(crate) struct RunReader<'a> {
 impl<'a> RunReader<'a> {
     /// Reads `segments`, which follow each other without a gap, through `buf`.
     pub(crate) fn new(lane: &'a mut dyn Lane, segments: &'a [Segment], buf: Buf) -> Self {
-        Self {
-            lane,
-            segments,
-            buf: Some(buf),
-            window: Vec::new(),
-            base: 0,
-        }
+        Self { lane, segments, buf: Some(buf), window: Vec::new(), base: 0 }
     }
 
     /// Where the last segment ends.

@@ -37,13 +37,7 @@ pub(crate) struct Assembler<'s> {
 
 impl<'s> Assembler<'s> {
     pub(crate) fn new(sink: Sink<'s>) -> Self {
-        Self {
-            sink,
-            open: None,
-            fragments: Vec::new(),
-            batches: 0,
-            payload_bytes: 0,
-        }
+        Self { sink, open: None, fragments: Vec::new(), batches: 0, payload_bytes: 0 }
     }
 
     /// Start of the batch that is not complete, if there is one.
@@ -127,12 +121,7 @@ pub(crate) fn scan(
     limit: Lsn,
     assembler: &mut Assembler<'_>,
 ) -> Result<std::result::Result<Scanned, (Lsn, Nonsense)>> {
-    let mut scanned = Scanned {
-        end: from,
-        why: None,
-        closed: false,
-        promise: 0,
-    };
+    let mut scanned = Scanned { end: from, why: None, closed: false, promise: 0 };
     let limit = limit.min(source.end());
     while scanned.end < limit && !scanned.closed {
         let lsn = scanned.end;
@@ -180,11 +169,7 @@ pub(crate) fn later_promise(source: &mut dyn Source, seed: Seed, end: Lsn) -> Re
         let bytes = source.bytes(at, SCAN_BYTES)?;
         let is_rest = at + bytes.len() as u64 >= source_end;
         // Positions with all of the largest record in sight, or all there is.
-        let usable = if is_rest {
-            bytes.len() + 1 - HEADER_BYTES
-        } else {
-            bytes.len() - RECORD_BYTES_MAX
-        };
+        let usable = if is_rest { bytes.len() + 1 - HEADER_BYTES } else { bytes.len() - RECORD_BYTES_MAX };
         for i in (0..usable).step_by(ALIGN) {
             let lsn = at + i as u64;
             let claim = record::claimed_durable(&bytes[i..]);
@@ -192,10 +177,7 @@ pub(crate) fn later_promise(source: &mut dyn Source, seed: Seed, end: Lsn) -> Re
                 && claim <= lsn
                 && !matches!(record::parse(&bytes[i..], lsn, seed), Parsed::Invalid(_))
             {
-                return Ok(Some(Evidence {
-                    at: lsn,
-                    promise: claim,
-                }));
+                return Ok(Some(Evidence { at: lsn, promise: claim }));
             }
         }
         at += usable.next_multiple_of(ALIGN) as u64;

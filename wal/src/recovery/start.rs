@@ -19,10 +19,7 @@ use crate::staging::{file, ring};
 use crate::{Appender, Log, Lsn, Pump, Result, WalError, WalOptions, names};
 
 /// See the module documentation. What was recovered is durable by now.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one call; a struct would only be taken apart again"
-)]
+#[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
 pub(crate) fn start(
     disk: &Arc<dyn Disk>,
     mut lane: Box<dyn Lane>,
@@ -47,47 +44,23 @@ pub(crate) fn start(
     };
     let salt = disk.random();
     let shared = Arc::new(Shared::new(consumer.watch(), survives, options.stepper.clone()));
-    let buffers = (0..PIECES_MAX)
-        .map(|_| alloc(disk, PIECE_BYTES))
-        .collect::<Result<_>>()?;
+    let buffers = (0..PIECES_MAX).map(|_| alloc(disk, PIECE_BYTES)).collect::<Result<_>>()?;
     let writer = GroupWriter::new(options.sync_mode, buffers, link.start);
-    let mut preparer = Preparer::new(
-        Arc::clone(disk),
-        dir.to_path_buf(),
-        store_id,
-        salt,
-        alloc(disk, FILL_BYTES)?,
-    );
+    let mut preparer =
+        Preparer::new(Arc::clone(disk), dir.to_path_buf(), store_id, salt, alloc(disk, FILL_BYTES)?);
     preparer.spares = adopt_spares(disk, dir)?;
     let segments = Segments::new(recovered.segments, recovered.cut, link);
     let drain_bytes = options.drain_bytes;
-    let mut pump = Pump::new(
-        Arc::clone(&shared),
-        Arc::clone(disk),
-        options,
-        lane,
-        consumer,
-        segments,
-        writer,
-        preparer,
-    );
+    let mut pump =
+        Pump::new(Arc::clone(&shared), Arc::clone(disk), options, lane, consumer, segments, writer, preparer);
     // No link leads to these.
     remove(disk, recovered.unneeded.iter().map(|&n| names::segment(dir, n)));
     shared.requests.0.released.store(from, Ordering::SeqCst);
     bind_first(&mut pump, link.start)?;
     report.full = shared.full_reason();
-    pump.lane = disk.lane(LaneSpec {
-        class: Class::Log,
-        depth: pump::LANE_DEPTH,
-        owner: Owner::Thread,
-    })?;
+    pump.lane = disk.lane(LaneSpec { class: Class::Log, depth: pump::LANE_DEPTH, owner: Owner::Thread })?;
     Ok(Opened {
-        appender: Appender::new(
-            Arc::clone(&shared),
-            producer,
-            Seed::new(store_id, salt),
-            drain_bytes,
-        ),
+        appender: Appender::new(Arc::clone(&shared), producer, Seed::new(store_id, salt), drain_bytes),
         log: Arc::new(Log { shared }),
         pump,
         report,
@@ -115,10 +88,7 @@ fn adopt_spares(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Vec<Spare>> {
     let left = disk.list(dir)?;
     let is_left = |name: &&str| left.iter().any(|l| l == Path::new(name));
     let unfinished = [names::SPARE_TMP, names::STAGING_TMP];
-    remove(
-        disk,
-        unfinished.iter().filter(|n| is_left(n)).map(|n| dir.join(n)),
-    );
+    remove(disk, unfinished.iter().filter(|n| is_left(n)).map(|n| dir.join(n)));
     let mut spares = Vec::new();
     for name in names::SPARES.iter().filter(|n| is_left(n)) {
         let path = dir.join(name);

@@ -43,13 +43,7 @@ pub(crate) fn recover(
     let mut segments: Vec<Segment> = Vec::new();
     report.segments = chain.runs.iter().map(|r| r.segments.len() as u64).sum();
     let newest = chain.runs.pop();
-    let limits: Vec<Lsn> = chain
-        .runs
-        .iter()
-        .skip(1)
-        .chain(&newest)
-        .map(|r| r.prev_end)
-        .collect();
+    let limits: Vec<Lsn> = chain.runs.iter().skip(1).chain(&newest).map(|r| r.prev_end).collect();
     for (run, limit) in chain.runs.into_iter().zip(limits) {
         read_continued(disk, lane, &run, store_id, from, limit, &mut assembler)?;
         segments.extend(run.segments);
@@ -161,10 +155,7 @@ fn read_continued(
 }
 
 /// Reads the newest run, settles where it ends, and makes it durable up to there. Returns the end.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one call; a struct would only be taken apart again"
-)]
+#[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
 fn read_newest(
     disk: &Arc<dyn Disk>,
     lane: &mut dyn Lane,
@@ -194,11 +185,8 @@ fn read_newest(
             let mut ring = staging.read(disk, lane, staged_from, run_end)?;
             let more =
                 scan(&mut ring, seed, staged_from, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
-            scanned = Scanned {
-                promise: scanned.promise.max(more.promise),
-                why: more.why.or(scanned.why),
-                ..more
-            };
+            scanned =
+                Scanned { promise: scanned.promise.max(more.promise), why: more.why.or(scanned.why), ..more };
             staged = Some(ring);
         }
         if !scanned.closed {
@@ -208,10 +196,8 @@ fn read_newest(
                 Some(ring) => later_promise(ring, seed, scanned.end)?,
                 None => None,
             };
-            let in_header = (run.promise > scanned.end).then_some(Evidence {
-                at: run_end,
-                promise: run.promise,
-            });
+            let in_header =
+                (run.promise > scanned.end).then_some(Evidence { at: run_end, promise: run.promise });
             if let Some(evidence) = in_segments.or(in_staging).or(in_header) {
                 return Err(broken_promise(run, &scanned, evidence));
             }
@@ -223,15 +209,8 @@ fn read_newest(
     let holding = run.segments.iter().rfind(|s| s.start <= scanned.end);
     report.end_at = holding.map(|s| (s.path.clone(), s.offset(scanned.end)));
     let promised = scanned.promise.max(run.promise).max(begin);
-    report.rewritten_bytes = finish::rewrite(
-        disk,
-        lane,
-        &run.segments,
-        promised,
-        staged_from,
-        staged.as_ref(),
-        scanned.end,
-    )?;
+    report.rewritten_bytes =
+        finish::rewrite(disk, lane, &run.segments, promised, staged_from, staged.as_ref(), scanned.end)?;
     let end = assembler.open().unwrap_or(scanned.end);
     report.cut_bytes = scanned.end - end;
     // A run that holds nothing but the mark of its close is as good as none: else each opening would leave a segment.

@@ -11,11 +11,7 @@ use crate::recovery::{Source, alloc};
 use crate::{Lsn, Result, WalError, header, names};
 
 /// Buffered: a file that is mapped must not be read or written past the page cache.
-const OPTIONS: OpenOptions = OpenOptions {
-    write: true,
-    direct: false,
-    create: Create::Never,
-};
+const OPTIONS: OpenOptions = OpenOptions { write: true, direct: false, create: Create::Never };
 
 /// An existing staging file and the size of its ring.
 #[derive(Debug)]
@@ -112,9 +108,7 @@ pub(crate) fn provide(
             Err(error) => return Err(error),
         },
     };
-    Ok(disk
-        .map_shared(&file, PAGE + ring_bytes as usize)
-        .map_err(|error| error.to_string()))
+    Ok(disk.map_shared(&file, PAGE + ring_bytes as usize).map_err(|error| error.to_string()))
 }
 
 /// Pre-written and synced in full, so that no store to the mapping can ever fail for want of space; then named.
@@ -147,10 +141,7 @@ fn fill(
     store_id: u64,
     ring_bytes: u64,
 ) -> Result<File> {
-    let options = OpenOptions {
-        create: Create::IfMissing,
-        ..OPTIONS
-    };
+    let options = OpenOptions { create: Create::IfMissing, ..OPTIONS };
     let file = disk.open(path, options)?;
     let file_bytes = PAGE as u64 + ring_bytes;
     disk.truncate(&file, 0)?;

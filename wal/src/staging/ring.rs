@@ -102,16 +102,8 @@ fn make(base: NonNull<u8>, bytes: usize, memory: Memory, start: Lsn) -> (Produce
         head: Padded(AtomicU64::new(start)),
         _memory: memory,
     });
-    let producer = Producer {
-        tail: start,
-        room_end: start + ring.bytes,
-        ring: Arc::clone(&ring),
-    };
-    let consumer = Consumer {
-        head: start,
-        tail: start,
-        ring,
-    };
+    let producer = Producer { tail: start, room_end: start + ring.bytes, ring: Arc::clone(&ring) };
+    let consumer = Consumer { head: start, tail: start, ring };
     (producer, consumer)
 }
 
@@ -172,10 +164,7 @@ impl Producer {
         // memory is initialised (zeros from the start). That no other process writes to the staging file is the directory
         // lock's part of the contract.
         unsafe {
-            (
-                std::slice::from_raw_parts(a.as_ptr(), first),
-                std::slice::from_raw_parts(b.as_ptr(), second),
-            )
+            (std::slice::from_raw_parts(a.as_ptr(), first), std::slice::from_raw_parts(b.as_ptr(), second))
         }
     }
 
@@ -193,12 +182,7 @@ impl Producer {
     #[inline]
     fn assert_room(&self, len: usize) {
         let end = self.tail + len as u64;
-        assert!(
-            end <= self.room_end,
-            "{len} bytes at {} exceed the room up to {}",
-            self.tail,
-            self.room_end
-        );
+        assert!(end <= self.room_end, "{len} bytes at {} exceed the room up to {}", self.tail, self.room_end);
     }
 }
 
@@ -224,12 +208,7 @@ impl Consumer {
     /// If they are not all between the head and the tail as last seen.
     pub(crate) fn copy_out(&self, lsn: Lsn, out: &mut [u8]) {
         let end = lsn + out.len() as u64;
-        assert!(
-            self.head <= lsn && end <= self.tail,
-            "{lsn}..{end} is not in {}..{}",
-            self.head,
-            self.tail
-        );
+        assert!(self.head <= lsn && end <= self.tail, "{lsn}..{end} is not in {}..{}", self.head, self.tail);
         let [(a, first), (b, second)] = self.ring.stretches(lsn, out.len());
         // SAFETY: both stretches are inside the ring and in [head, tail), which nobody writes (protocol 2); the Acquire load of
         // the tail made them visible. `out` is a Rust slice and so cannot lie in the ring.
@@ -244,12 +223,7 @@ impl Consumer {
     /// # Panics
     /// If `lsn` is not between the head and the tail as last seen.
     pub(crate) fn free(&mut self, lsn: Lsn) {
-        assert!(
-            self.head <= lsn && lsn <= self.tail,
-            "{lsn} is not in {}..{}",
-            self.head,
-            self.tail
-        );
+        assert!(self.head <= lsn && lsn <= self.tail, "{lsn} is not in {}..{}", self.head, self.tail);
         self.head = lsn;
         self.ring.head.0.store(lsn, Ordering::Release);
     }
@@ -266,13 +240,7 @@ pub(crate) struct Watch(Arc<Ring>);
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Watch({}..{} of {} bytes)",
-            self.head(),
-            self.tail(),
-            self.bytes()
-        )
+        write!(f, "Watch({}..{} of {} bytes)", self.head(), self.tail(), self.bytes())
     }
 }
 
@@ -350,9 +318,7 @@ mod tests {
                 while p.refresh() < p.tail() + len as u64 {
                     std::thread::yield_now();
                 }
-                let bytes: Vec<u8> = (next..next + len as u64)
-                    .map(|i| i.wrapping_mul(31) as u8)
-                    .collect();
+                let bytes: Vec<u8> = (next..next + len as u64).map(|i| i.wrapping_mul(31) as u8).collect();
                 p.put(0, &bytes);
                 p.publish(len);
                 next += len as u64;

@@ -67,23 +67,14 @@ impl Session {
                 None | Some(Ok(Progress::Idle | Progress::Closed) | Err(_)) => false,
             }
         });
-        let options = WalOptions {
-            stepper: Some(stepper),
-            ..options
-        };
+        let options = WalOptions { stepper: Some(stepper), ..options };
         let mut replayed = Vec::new();
         let opened: Opened = open(disk, dir, options, STORE, from, &mut |lsn, batch| {
             replayed.push((lsn, batch.to_vec()));
             Ok(())
         })?;
         *pump.lock().unwrap() = Some(opened.pump);
-        Ok(Self {
-            appender: opened.appender,
-            log: opened.log,
-            pump,
-            report: opened.report,
-            replayed,
-        })
+        Ok(Self { appender: opened.appender, log: opened.log, pump, report: opened.report, replayed })
     }
 
     pub fn append(&mut self, batch: &[u8]) -> Lsn {
