@@ -98,9 +98,7 @@ fn every_image_of_one_moment_recovers() {
 fn a_segment_that_holds_only_a_cut_batch_stays_until_the_new_run_is_durable() {
     for_each_seed(300, |seed| {
         let mut world = World::new(seed, SimConfig::calm());
-        let Ok(mut session) = world.open() else {
-            panic!("cannot open")
-        };
+        let Ok(mut session) = world.open() else { panic!("cannot open") };
         world.disk.crash_after(world.rng.below(60));
         // The only batch is larger than two segments, and never whole.
         let _ = world.append(&mut session, 180_000);

@@ -44,11 +44,7 @@ fn sample(close: bool) -> Sample {
     }
     drop(session);
     world.disk.process_death();
-    Sample {
-        disk: world.disk,
-        batches: world.appended,
-        promised,
-    }
+    Sample { disk: world.disk, batches: world.appended, promised }
 }
 
 impl Sample {
@@ -78,13 +74,9 @@ impl Sample {
 }
 
 fn assert_corrupt_at(result: Result<Session, WalError>, name: &str, at: u64) {
-    let error = result
-        .err()
-        .unwrap_or_else(|| panic!("damage at {at} of {name} went unseen"));
+    let error = result.err().unwrap_or_else(|| panic!("damage at {at} of {name} went unseen"));
     assert_eq!(error.kind(), WalErrorKind::Corrupt, "{error}");
-    let WalError::Corrupt { path, offset, .. } = &error else {
-        panic!("{error}")
-    };
+    let WalError::Corrupt { path, offset, .. } = &error else { panic!("{error}") };
     assert_eq!((path.as_path(), *offset), (file(name).as_path(), at), "{error}");
 }
 
@@ -138,10 +130,7 @@ fn the_staging_ring_mends_the_newest_damage_and_is_not_needed_otherwise() {
         disk.flip_bit(file("staging.map"), at, (at % 8) as u8).unwrap();
         match sample.open(&disk) {
             // Its header is checked: what looks like a staging ring and is none may hide kept batches.
-            Err(error) => assert!(
-                at < PAGE as u64 && error.to_string().contains("staging.map"),
-                "{error}"
-            ),
+            Err(error) => assert!(at < PAGE as u64 && error.to_string().contains("staging.map"), "{error}"),
             Ok(session) => assert_eq!(session.replayed.len(), sample.batches.len()),
         }
         if at >= PAGE as u64 {
@@ -232,12 +221,7 @@ fn missing_segments_are_named() {
         let error = reopen_error(&world, 0);
         assert!(error.contains(&name) && error.contains("missing"), "{error}");
         // What is not needed may be missing.
-        let from = world
-            .appended
-            .iter()
-            .find(|b| b.start > 2 * (64 << 10))
-            .unwrap()
-            .start;
+        let from = world.appended.iter().find(|b| b.start > 2 * (64 << 10)).unwrap().start;
         let session = Session::open(&world.disk(), Path::new(DIR), small(), from).unwrap();
         assert!(!session.replayed.is_empty());
     }
@@ -247,10 +231,7 @@ fn missing_segments_are_named() {
 fn a_log_without_any_segment_is_an_error_if_it_is_needed() {
     let world = three_segments();
     for number in 1..=3 {
-        world
-            .disk
-            .remove(&file(&format!("000000000{number}.log")))
-            .unwrap();
+        world.disk.remove(&file(&format!("000000000{number}.log"))).unwrap();
     }
     let error = reopen_error(&world, world.appended[10].start);
     assert!(error.contains("no segment at all"), "{error}");
@@ -261,35 +242,23 @@ fn cut_renamed_swapped_and_foreign_files_are_told_apart() {
     let world = three_segments();
     world.disk.truncate_raw(file("0000000002.log"), 30_000).unwrap();
     let error = reopen_error(&world, 0);
-    assert!(
-        error.contains("0000000002.log") && error.contains("was cut"),
-        "{error}"
-    );
+    assert!(error.contains("0000000002.log") && error.contains("was cut"), "{error}");
 
     let world = three_segments();
     world.disk.truncate_raw(file("0000000003.log"), 100).unwrap();
     let error = reopen_error(&world, 0);
-    assert!(
-        error.contains("0000000003.log") && error.contains("only 100 bytes"),
-        "{error}"
-    );
+    assert!(error.contains("0000000003.log") && error.contains("only 100 bytes"), "{error}");
 
     let world = three_segments();
     let (one, two) = (file("0000000001.log"), file("0000000002.log"));
-    let (a, b) = (
-        world.disk.read_raw(&one).unwrap(),
-        world.disk.read_raw(&two).unwrap(),
-    );
+    let (a, b) = (world.disk.read_raw(&one).unwrap(), world.disk.read_raw(&two).unwrap());
     world.disk.write_raw(&one, &b).unwrap();
     world.disk.write_raw(&two, &a).unwrap();
     let error = reopen_error(&world, 0);
     assert!(error.contains("under the name of segment"), "{error}");
 
     let world = three_segments();
-    world
-        .disk
-        .write_raw(file("0000000002.log"), &[7; 80_000])
-        .unwrap();
+    world.disk.write_raw(file("0000000002.log"), &[7; 80_000]).unwrap();
     let error = reopen_error(&world, 0);
     assert!(error.contains("not a log segment"), "{error}");
 
@@ -315,12 +284,7 @@ fn a_newer_version_is_refused_politely() {
     let disk = world.disk();
     let error = Session::open(&disk, Path::new(DIR), small(), 0).err().unwrap();
     assert_eq!(error.kind(), WalErrorKind::Unsupported);
-    assert!(
-        error
-            .to_string()
-            .contains("format version is 9, this one knows 1"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("format version is 9, this one knows 1"), "{error}");
 }
 
 #[test]
@@ -344,8 +308,7 @@ fn damage_in_an_earlier_run_is_always_an_error() {
             "0000000002.log"
         };
         let start = if name == FIRST { 0 } else { world.appended[5].start };
-        disk.flip_bit(file(name), PAGE as u64 + batch.start - start + 9, 1)
-            .unwrap();
+        disk.flip_bit(file(name), PAGE as u64 + batch.start - start + 9, 1).unwrap();
         let disk = disk as Arc<dyn Disk>;
         let error = Session::open(&disk, Path::new(DIR), small(), 0).err().unwrap();
         assert!(error.to_string().contains(name), "{error}");
@@ -357,10 +320,7 @@ fn the_sink_can_refuse() {
     let sample = sample(true);
     let disk = Arc::clone(&sample.disk) as Arc<dyn Disk>;
     let result = open(&disk, Path::new(DIR), small(), STORE, 0, &mut |lsn, _| {
-        Err(WalError::Refused {
-            lsn,
-            what: "unknown keyspace 7".into(),
-        })
+        Err(WalError::Refused { lsn, what: "unknown keyspace 7".into() })
     });
     assert!(result.err().unwrap().to_string().contains("unknown keyspace 7"));
 }

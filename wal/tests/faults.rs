@@ -24,29 +24,18 @@ fn a_failed_sync_poisons_and_is_never_retried() {
     let mut world = calm_world(1);
     let mut session = world.open().unwrap();
     let durable = session.append_durable(b"before");
-    world
-        .disk
-        .fail_next(FaultPlan::once(FaultOp::Sync, EIO).on(".log"));
+    world.disk.fail_next(FaultPlan::once(FaultOp::Sync, EIO).on(".log"));
     let end = session.append(b"lost?");
     let error = session.log.wait_durable(end).unwrap_err();
     assert_eq!(error.kind(), WalErrorKind::Poisoned);
-    assert!(
-        error.to_string().contains("cannot sync /log/0000000001.log"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("cannot sync /log/0000000001.log"), "{error}");
     assert_eq!(session.log.durable(), durable);
     // Nothing more goes to the disk, and everyone gets the same reason.
     let operations = world.disk.operations();
     let again = session.log.wait_durable(end).unwrap_err();
     assert_eq!(again.to_string(), error.to_string());
-    assert_eq!(
-        session.appender.append(&[b"more"]).unwrap_err().to_string(),
-        error.to_string()
-    );
-    assert_eq!(
-        session.appender.close().unwrap_err().to_string(),
-        error.to_string()
-    );
+    assert_eq!(session.appender.append(&[b"more"]).unwrap_err().to_string(), error.to_string());
+    assert_eq!(session.appender.close().unwrap_err().to_string(), error.to_string());
     assert_eq!(session.log.close().unwrap_err().to_string(), error.to_string());
     assert_eq!(session.log.poisoned().unwrap().to_string(), error.to_string());
     assert!(session.step().is_err());
@@ -61,16 +50,11 @@ fn a_failed_sync_poisons_and_is_never_retried() {
 fn a_failed_write_poisons() {
     let mut world = calm_world(2);
     let mut session = world.open().unwrap();
-    world
-        .disk
-        .fail_next(FaultPlan::once(FaultOp::Write, EIO).on("0000000001.log"));
+    world.disk.fail_next(FaultPlan::once(FaultOp::Write, EIO).on("0000000001.log"));
     let end = session.append(b"lost?");
     let error = session.log.wait_durable(end).unwrap_err();
     assert_eq!(error.kind(), WalErrorKind::Poisoned);
-    assert!(
-        error.to_string().contains("cannot write"),
-        "the cause, not its echo: {error}"
-    );
+    assert!(error.to_string().contains("cannot write"), "the cause, not its echo: {error}");
 }
 
 #[test]
@@ -85,33 +69,19 @@ fn a_failed_directory_sync_poisons_and_the_segment_is_not_used() {
         }
     };
     assert_eq!(limit_error.kind(), WalErrorKind::Poisoned);
-    assert!(
-        limit_error.to_string().contains("cannot sync /log"),
-        "{limit_error}"
-    );
+    assert!(limit_error.to_string().contains("cannot sync /log"), "{limit_error}");
 }
 
 /// The trap of "Can Applications Recover from fsync Failures?": the sync fails, the process restarts without a reboot, finds its
 /// bytes in the page cache, believes them, and then the power goes. Whatever an opening replays must survive that.
 #[test]
 fn what_is_replayed_after_a_failed_sync_survives_the_next_power_loss() {
-    for how in [
-        SyncFailure::KeepDirty,
-        SyncFailure::MarkClean,
-        SyncFailure::Revert,
-    ] {
+    for how in [SyncFailure::KeepDirty, SyncFailure::MarkClean, SyncFailure::Revert] {
         for_each_seed(300, |seed| {
-            let config = SimConfig {
-                sync_failure: how,
-                ..SimConfig::default()
-            };
+            let config = SimConfig { sync_failure: how, ..SimConfig::default() };
             let mut world = World::new(seed, config);
             let after = world.rng.below(12);
-            let op = if world.rng.one_in(5) {
-                FaultOp::SyncDir
-            } else {
-                FaultOp::Sync
-            };
+            let op = if world.rng.one_in(5) { FaultOp::SyncDir } else { FaultOp::Sync };
             world.disk.fail_next(FaultPlan::once(op, EIO).after(after));
             for _ in 0..4 {
                 // Opens may fail by the plan too.
@@ -171,9 +141,7 @@ fn the_nth_operation_fails() {
                 let mut world = calm_world(after);
                 world.options.segment_bytes_max = 64 << 10;
                 let plan = FaultPlan::once(op, errnos[after as usize % 3]).after(after);
-                world
-                    .disk
-                    .fail_next(if persistent { plan.persistent() } else { plan });
+                world.disk.fail_next(if persistent { plan.persistent() } else { plan });
                 for round in 0..3 {
                     let Ok(mut session) = world.open() else {
                         world.disk.process_death();
@@ -223,9 +191,7 @@ fn read_errors_in_recovery_are_errors_and_not_the_end_of_the_log() {
     world.disk.process_death();
     for after in 0.. {
         world.disk.clear_faults();
-        world
-            .disk
-            .fail_next(FaultPlan::once(FaultOp::Read, EIO).after(after));
+        world.disk.fail_next(FaultPlan::once(FaultOp::Read, EIO).after(after));
         match Session::open(&world.disk(), Path::new(DIR), small(), 0) {
             Err(error) => assert!(error.to_string().contains("cannot read"), "{error}"),
             Ok(session) => {

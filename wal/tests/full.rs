@@ -16,10 +16,7 @@ const SEGMENT: u64 = (64 << 10) + PAGE as u64;
 
 fn world(seed: u64) -> World {
     let mut world = World::new(seed, SimConfig::calm());
-    world.options = WalOptions {
-        segment_bytes_max: 64 << 10,
-        ..small()
-    };
+    world.options = WalOptions { segment_bytes_max: 64 << 10, ..small() };
     world
 }
 
@@ -33,20 +30,11 @@ fn fill(world: &mut World, session: &mut Session) -> WalError {
         match session.appender.append(&[&pattern(tag, len)]) {
             Ok(end) => {
                 world.next_tag += 1;
-                world.appended.push(common::world::Batch {
-                    start: position,
-                    end,
-                    tag,
-                    len,
-                });
+                world.appended.push(common::world::Batch { start: position, end, tag, len });
             }
             Err(error) => {
                 assert_eq!(world.appended.len(), before);
-                assert_eq!(
-                    session.appender.position(),
-                    position,
-                    "a refused batch left something"
-                );
+                assert_eq!(session.appender.position(), position, "a refused batch left something");
                 return error;
             }
         }
@@ -89,10 +77,7 @@ fn released_segments_make_room_on_a_full_disk() {
         session.log.release(session.log.appended() - (70 << 10));
         let before = session.log.appended();
         assert_eq!(fill(&mut world, &mut session).kind(), WalErrorKind::Full);
-        assert!(
-            session.log.appended() >= before + (60 << 10),
-            "the released segment was not used again"
-        );
+        assert!(session.log.appended() >= before + (60 << 10), "the released segment was not used again");
     }
     let stats = session.log.stats();
     assert!(stats.segments_recycled >= 19, "{stats:?}");
@@ -160,19 +145,8 @@ fn a_full_disk_at_opening_recovers_everything_and_says_that_it_is_full() {
     world.disk.set_capacity(0);
     let mut session = world.open().unwrap();
     assert_eq!(session.replayed.len(), 20);
-    assert!(
-        session
-            .report
-            .full
-            .as_ref()
-            .is_some_and(|f| f.contains("No space")),
-        "{:?}",
-        session.report
-    );
-    assert_eq!(
-        session.appender.append(&[b"x"]).unwrap_err().kind(),
-        WalErrorKind::Full
-    );
+    assert!(session.report.full.as_ref().is_some_and(|f| f.contains("No space")), "{:?}", session.report);
+    assert_eq!(session.appender.append(&[b"x"]).unwrap_err().kind(), WalErrorKind::Full);
     // Again, after a crash in this state.
     drop(session);
     world.lose_power();
@@ -217,11 +191,7 @@ fn every_capacity_is_survived() {
                 continue;
             };
             let error = fill(&mut world, &mut session);
-            assert_eq!(
-                error.kind(),
-                WalErrorKind::Full,
-                "{pages} pages, round {round}: {error}"
-            );
+            assert_eq!(error.kind(), WalErrorKind::Full, "{pages} pages, round {round}: {error}");
             session.log.wait_durable(session.log.appended()).unwrap();
             world.note_durable(&session);
             drop(session);
@@ -236,9 +206,7 @@ fn every_capacity_is_survived() {
 fn too_many_open_files_pass_too() {
     let mut world = world(7);
     let mut session = world.open().unwrap();
-    world
-        .disk
-        .fail_next(FaultPlan::once(FaultOp::Create, 24).persistent());
+    world.disk.fail_next(FaultPlan::once(FaultOp::Create, 24).persistent());
     let error = fill(&mut world, &mut session);
     assert_eq!(error.kind(), WalErrorKind::Full);
     assert!(error.to_string().contains("open-file limit"), "{error}");

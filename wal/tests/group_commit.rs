@@ -36,10 +36,7 @@ fn a_synced_group_is_one_chain_in_one_enter() {
 #[test]
 fn a_synced_group_is_one_operation_with_dsync() {
     let mut world = World::new(2, SimConfig::calm());
-    world.options = WalOptions {
-        sync_mode: SyncMode::Dsync,
-        ..small()
-    };
+    world.options = WalOptions { sync_mode: SyncMode::Dsync, ..small() };
     let mut session = world.open().unwrap();
     world.append(&mut session, 100).unwrap();
     let before = world.disk.counters().snapshot();
@@ -62,11 +59,7 @@ fn a_synced_group_is_one_operation_with_dsync() {
 #[test]
 fn a_group_over_a_segment_end_is_acknowledged_after_both_syncs() {
     let mut world = World::new(3, SimConfig::calm());
-    world.options = WalOptions {
-        segment_bytes_max: 64 << 10,
-        drain_bytes: 64 << 10,
-        ..small()
-    };
+    world.options = WalOptions { segment_bytes_max: 64 << 10, drain_bytes: 64 << 10, ..small() };
     let mut session = world.open().unwrap();
     world.append(&mut session, 50_000).unwrap();
     session.log.wait_durable(session.log.appended()).unwrap();
@@ -92,14 +85,8 @@ fn a_group_over_a_segment_end_is_acknowledged_after_both_syncs() {
 fn threads_share_groups_and_are_told_only_what_is_durable() {
     for sync_mode in [SyncMode::Chain, SyncMode::Dsync] {
         let place = place();
-        let options = WalOptions {
-            sync_mode,
-            ..WalOptions::default()
-        };
-        let opened = open(&place.disk, &place.dir, options.clone(), STORE, 0, &mut |_, _| {
-            Ok(())
-        })
-        .unwrap();
+        let options = WalOptions { sync_mode, ..WalOptions::default() };
+        let opened = open(&place.disk, &place.dir, options.clone(), STORE, 0, &mut |_, _| Ok(())).unwrap();
         let (log, mut pump) = (opened.log, opened.pump);
         let log_thread = std::thread::spawn(move || pump.run());
         let appender = Arc::new(Mutex::new(opened.appender));
@@ -123,19 +110,13 @@ fn threads_share_groups_and_are_told_only_what_is_durable() {
         assert_eq!(acknowledged.load(Ordering::Relaxed), threads * each);
         let stats = log.stats();
         assert_eq!(stats.records, threads * each);
-        assert!(
-            stats.groups <= stats.records && stats.syncs <= stats.groups + 2,
-            "{stats:?}"
-        );
+        assert!(stats.groups <= stats.records && stats.syncs <= stats.groups + 2, "{stats:?}");
         let counted = place.disk.counters().snapshot();
         // One chain a group at most; the first segment's preparation has one of its own.
         assert!(counted.class(Class::Log).chains <= stats.groups + 2);
         appender.lock().unwrap().close().unwrap();
         log_thread.join().unwrap().unwrap();
-        assert_eq!(
-            appender.lock().unwrap().append(&[b"late"]).unwrap_err().kind(),
-            WalErrorKind::Closed
-        );
+        assert_eq!(appender.lock().unwrap().append(&[b"late"]).unwrap_err().kind(), WalErrorKind::Closed);
         let mut replayed = 0;
         open(&place.disk, &place.dir, options, STORE, 0, &mut |_, _| {
             replayed += 1;
@@ -150,14 +131,8 @@ fn threads_share_groups_and_are_told_only_what_is_durable() {
 #[test]
 fn a_buffered_stream_flows_through_the_log_thread() {
     let place = place();
-    let options = WalOptions {
-        segment_bytes_max: 1 << 20,
-        ..WalOptions::default()
-    };
-    let opened = open(&place.disk, &place.dir, options.clone(), STORE, 0, &mut |_, _| {
-        Ok(())
-    })
-    .unwrap();
+    let options = WalOptions { segment_bytes_max: 1 << 20, ..WalOptions::default() };
+    let opened = open(&place.disk, &place.dir, options.clone(), STORE, 0, &mut |_, _| Ok(())).unwrap();
     let (log, mut pump, mut appender) = (opened.log, opened.pump, opened.appender);
     let log_thread = std::thread::spawn(move || pump.run());
     let batch = pattern(1, 3000);
@@ -188,15 +163,7 @@ fn a_buffered_stream_flows_through_the_log_thread() {
 #[test]
 fn an_idle_log_thread_wakes_up_for_an_append() {
     let place = place();
-    let opened = open(
-        &place.disk,
-        &place.dir,
-        WalOptions::default(),
-        STORE,
-        0,
-        &mut |_, _| Ok(()),
-    )
-    .unwrap();
+    let opened = open(&place.disk, &place.dir, WalOptions::default(), STORE, 0, &mut |_, _| Ok(())).unwrap();
     let (log, mut pump, mut appender) = (opened.log, opened.pump, opened.appender);
     let log_thread = std::thread::spawn(move || pump.run());
     let gate = ringwood_ring::Gate::new();
@@ -228,11 +195,7 @@ fn a_lost_pump_is_told_to_those_who_wait() {
             assert!(!panics, "as if by a bug");
         });
         assert_eq!(thread.join().is_err(), panics);
-        let expected = if panics {
-            WalErrorKind::Poisoned
-        } else {
-            WalErrorKind::Closed
-        };
+        let expected = if panics { WalErrorKind::Poisoned } else { WalErrorKind::Closed };
         assert_eq!(waiter.join().unwrap().unwrap_err().kind(), expected);
         assert_eq!(appender.append(&[b"y"]).unwrap_err().kind(), expected);
     }

@@ -1,9 +1,6 @@
 //! What was appended comes back, byte for byte, whatever its size and place.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the test looks at the files from outside"
-)]
+#![allow(clippy::disallowed_methods, reason = "the test looks at the files from outside")]
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
@@ -18,20 +15,8 @@ const FRAGMENT: usize = (64 << 10) - 16;
 fn batches_of_every_awkward_size_come_back_in_order() {
     let place = place();
     let mut sizes = vec![0, 1, 7, 8, 9, 15, 16, 17, 100, 4064, 4080, 4081, 4096, 4097];
-    sizes.extend([
-        FRAGMENT - 1,
-        FRAGMENT,
-        FRAGMENT + 1,
-        2 * FRAGMENT,
-        2 * FRAGMENT + 1,
-        200_000,
-        1 << 20,
-    ]);
-    let batches: Vec<Vec<u8>> = sizes
-        .iter()
-        .enumerate()
-        .map(|(i, &n)| pattern(i as u64, n))
-        .collect();
+    sizes.extend([FRAGMENT - 1, FRAGMENT, FRAGMENT + 1, 2 * FRAGMENT, 2 * FRAGMENT + 1, 200_000, 1 << 20]);
+    let batches: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(i, &n)| pattern(i as u64, n)).collect();
     let mut session = Session::open(&place.disk, &place.dir, small(), 0).unwrap();
     let mut starts = Vec::new();
     for batch in &batches {
@@ -42,10 +27,7 @@ fn batches_of_every_awkward_size_come_back_in_order() {
     drop(session);
     let session = Session::open(&place.disk, &place.dir, small(), 0).unwrap();
     assert!(session.report.closed);
-    assert_eq!(
-        session.batches(),
-        batches.iter().map(Vec::as_slice).collect::<Vec<_>>()
-    );
+    assert_eq!(session.batches(), batches.iter().map(Vec::as_slice).collect::<Vec<_>>());
     assert_eq!(session.replayed.iter().map(|r| r.0).collect::<Vec<_>>(), starts);
 }
 
@@ -53,16 +35,8 @@ fn batches_of_every_awkward_size_come_back_in_order() {
 fn a_batch_much_larger_than_staging_passes_through() {
     let place = place();
     let large = pattern(1, 10 << 20);
-    let mut session = Session::open(
-        &place.disk,
-        &place.dir,
-        WalOptions {
-            log_bytes_max: 64 << 20,
-            ..small()
-        },
-        0,
-    )
-    .unwrap();
+    let mut session =
+        Session::open(&place.disk, &place.dir, WalOptions { log_bytes_max: 64 << 20, ..small() }, 0).unwrap();
     session.append(b"before");
     session.append_durable(&large);
     session.append(b"after");
@@ -75,15 +49,7 @@ fn a_batch_much_larger_than_staging_passes_through() {
 fn parts_are_joined() {
     let place = place();
     let long = pattern(3, 150_000);
-    let parts: [&[u8]; 7] = [
-        b"",
-        b"ab",
-        &long[..70_000],
-        b"",
-        &long[70_000..70_001],
-        &long[70_001..],
-        b"",
-    ];
+    let parts: [&[u8]; 7] = [b"", b"ab", &long[..70_000], b"", &long[70_000..70_001], &long[70_001..], b""];
     let mut session = Session::open(&place.disk, &place.dir, small(), 0).unwrap();
     session.appender.append(&parts).unwrap();
     session.appender.append(&[]).unwrap();
@@ -98,9 +64,7 @@ fn too_large_a_batch_is_refused_and_leaves_no_trace() {
     let place = place();
     let mut session = Session::open(&place.disk, &place.dir, small(), 0).unwrap();
     let part = vec![0u8; 1 << 20];
-    let parts: Vec<&[u8]> = (0..BATCH_BYTES_MAX / part.len() + 1)
-        .map(|_| part.as_slice())
-        .collect();
+    let parts: Vec<&[u8]> = (0..BATCH_BYTES_MAX / part.len() + 1).map(|_| part.as_slice()).collect();
     let before = session.appender.position();
     let error = session.appender.append(&parts).unwrap_err();
     assert!(matches!(error, WalError::TooLarge { .. }), "{error}");
@@ -167,20 +131,15 @@ fn reopening_without_writing_does_not_grow_the_log() {
         disk_bytes.push(session.log.stats().disk_bytes);
         session.appender.close().unwrap();
     }
-    assert!(
-        disk_bytes[1..].iter().all(|&b| b == disk_bytes[1]),
-        "{disk_bytes:?}"
-    );
+    assert!(disk_bytes[1..].iter().all(|&b| b == disk_bytes[1]), "{disk_bytes:?}");
 }
 
 #[test]
 fn a_new_store_is_small() {
     let place = place();
     let session = Session::open(&place.disk, &place.dir, WalOptions::default(), 0).unwrap();
-    let on_disk: u64 = std::fs::read_dir(&place.dir)
-        .unwrap()
-        .map(|e| e.unwrap().metadata().unwrap().len())
-        .sum();
+    let on_disk: u64 =
+        std::fs::read_dir(&place.dir).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
     assert_eq!(on_disk, session.log.stats().disk_bytes);
     assert!(on_disk < 6 << 20, "{on_disk} bytes");
 }
@@ -190,15 +149,9 @@ fn staging_may_change_its_size_between_openings() {
     let place = place();
     let mut expected: Vec<Vec<u8>> = Vec::new();
     for (round, staging_bytes) in [128 << 10, 1 << 20, 256 << 10, 128 << 10].into_iter().enumerate() {
-        let options = WalOptions {
-            staging_bytes,
-            ..small()
-        };
+        let options = WalOptions { staging_bytes, ..small() };
         let mut session = Session::open(&place.disk, &place.dir, options, 0).unwrap();
-        assert_eq!(
-            session.batches(),
-            expected.iter().map(Vec::as_slice).collect::<Vec<_>>()
-        );
+        assert_eq!(session.batches(), expected.iter().map(Vec::as_slice).collect::<Vec<_>>());
         // Left in staging: the pump is not stepped.
         let batch = pattern(round as u64, 5000);
         session.append(&batch);

@@ -1,9 +1,6 @@
 //! Segments: prepared ahead, recycled, never believed for what they held before.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the test looks at the files from outside"
-)]
+#![allow(clippy::disallowed_methods, reason = "the test looks at the files from outside")]
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
@@ -14,10 +11,7 @@ use ringwood_ring::{Class, Disk, SimConfig};
 use ringwood_wal::WalOptions;
 
 fn one_size() -> WalOptions {
-    WalOptions {
-        segment_bytes_max: 64 << 10,
-        ..small()
-    }
+    WalOptions { segment_bytes_max: 64 << 10, ..small() }
 }
 
 #[test]
@@ -64,10 +58,7 @@ fn in_steady_state_segments_are_recycled_and_none_is_created() {
     }
     let after = session.log.stats();
     assert_eq!(after.segments_created, before.segments_created);
-    assert!(
-        after.segments_recycled >= before.segments_recycled + 28,
-        "{after:?}"
-    );
+    assert!(after.segments_recycled >= before.segments_recycled + 28, "{after:?}");
     assert!(after.disk_bytes <= 6 * (68 << 10) + (132 << 10), "{after:?}");
     assert!(segment_files(&place.dir).len() <= 3);
 }
@@ -121,10 +112,7 @@ fn the_spare_of_the_last_process_is_used() {
     session.settle();
     let spares = |world: &World| {
         let names = world.disk.file_names();
-        names
-            .iter()
-            .filter(|n| n.to_string_lossy().contains("spare-"))
-            .count()
+        names.iter().filter(|n| n.to_string_lossy().contains("spare-")).count()
     };
     let before = spares(&world);
     assert!(before > 0);
@@ -171,17 +159,11 @@ fn released_segments_are_gone_and_the_log_says_where_it_begins() {
     session.log.release(ends[150]);
     session.settle();
     let oldest = session.log.oldest();
-    assert!(
-        oldest <= ends[150] && ends[150] - oldest < 64 << 10,
-        "{oldest} {}",
-        ends[150]
-    );
+    assert!(oldest <= ends[150] && ends[150] - oldest < 64 << 10, "{oldest} {}", ends[150]);
     drop(session);
     let session = Session::open(&place.disk, &place.dir, one_size(), ends[150]).unwrap();
     assert_eq!(session.replayed.len(), 149);
-    let error = Session::open(&place.disk, &place.dir, one_size(), ends[10])
-        .err()
-        .unwrap();
+    let error = Session::open(&place.disk, &place.dir, one_size(), ends[10]).err().unwrap();
     assert!(error.to_string().contains("is missing"), "{error}");
 }
 
@@ -189,10 +171,7 @@ fn released_segments_are_gone_and_the_log_says_where_it_begins() {
 #[test]
 fn opening_a_closed_log_reads_little() {
     let mut world = World::new(3, SimConfig::calm());
-    world.options = WalOptions {
-        segment_bytes_min: 16 << 20,
-        ..WalOptions::default()
-    };
+    world.options = WalOptions { segment_bytes_min: 16 << 20, ..WalOptions::default() };
     let mut session = world.open().unwrap();
     for _ in 0..100 {
         world.append(&mut session, 1000).unwrap();

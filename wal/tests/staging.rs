@@ -54,17 +54,9 @@ fn buffered_appends_cost_less_than_a_hundredth_of_a_system_call() {
     // Segments grow and are recycled.
     append_all();
     let steady = append_all();
-    assert!(
-        steady.enters * 500 < count,
-        "{} enters for {count} appends",
-        steady.enters
-    );
+    assert!(steady.enters * 500 < count, "{} enters for {count} appends", steady.enters);
     // The log's bytes, rounded up to pages, and little else.
-    assert!(
-        steady.write_bytes * 100 < 105 * 160 * count,
-        "{} bytes",
-        steady.write_bytes
-    );
+    assert!(steady.write_bytes * 100 < 105 * 160 * count, "{} bytes", steady.write_bytes);
 }
 
 /// Staged bytes are written when they are old, though nobody asks and few have gathered.
@@ -90,10 +82,7 @@ fn staged_bytes_are_drained_after_a_while() {
 #[test]
 fn what_is_not_synced_for_long_is_synced_without_being_asked() {
     let mut world = World::new(4, SimConfig::calm());
-    world.options = WalOptions {
-        unsynced_bytes_max: 100 << 10,
-        ..small()
-    };
+    world.options = WalOptions { unsynced_bytes_max: 100 << 10, ..small() };
     let mut session = world.open().unwrap();
     for _ in 0..200 {
         world.append(&mut session, 2000).unwrap();

@@ -67,23 +67,14 @@ impl Session {
                 None | Some(Ok(Progress::Idle | Progress::Closed) | Err(_)) => false,
             }
         });
-        let options = WalOptions {
-            stepper: Some(stepper),
-            ..options
-        };
+        let options = WalOptions { stepper: Some(stepper), ..options };
         let mut replayed = Vec::new();
         let opened: Opened = open(disk, dir, options, STORE, from, &mut |lsn, batch| {
             replayed.push((lsn, batch.to_vec()));
             Ok(())
         })?;
         *pump.lock().unwrap() = Some(opened.pump);
-        Ok(Self {
-            appender: opened.appender,
-            log: opened.log,
-            pump,
-            report: opened.report,
-            replayed,
-        })
+        Ok(Self { appender: opened.appender, log: opened.log, pump, report: opened.report, replayed })
     }
 
     pub fn append(&mut self, batch: &[u8]) -> Lsn {
@@ -129,10 +120,7 @@ pub fn pattern(tag: u64, len: usize) -> Vec<u8> {
         .collect()
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the test looks at the files from outside"
-)]
+#[allow(clippy::disallowed_methods, reason = "the test looks at the files from outside")]
 /// Names of the segment files in a real directory, in order.
 pub fn segment_files(dir: &Path) -> Vec<PathBuf> {
     let mut names: Vec<PathBuf> = std::fs::read_dir(dir)

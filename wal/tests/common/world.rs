@@ -134,11 +134,7 @@ impl World {
         self.durable = self.durable.max(session.appender.position());
         self.powered = true;
         assert!(session.appender.position() >= self.from, "positions went back");
-        assert_eq!(
-            session.log.durable(),
-            session.log.appended(),
-            "something replayed is not durable"
-        );
+        assert_eq!(session.log.durable(), session.log.appended(), "something replayed is not durable");
         Ok(session)
     }
 
@@ -152,19 +148,11 @@ impl World {
             replayed[self.appended.len()].0
         );
         for ((lsn, bytes), batch) in replayed.iter().zip(&self.appended) {
-            assert_eq!(
-                (*lsn, bytes.len()),
-                (batch.start, batch.len),
-                "not what was appended there"
-            );
+            assert_eq!((*lsn, bytes.len()), (batch.start, batch.len), "not what was appended there");
             assert!(*bytes == pattern(batch.tag, batch.len), "wrong bytes at {lsn}");
         }
         if let Some(lost) = self.appended.get(replayed.len()) {
-            assert!(
-                !self.powered,
-                "without a power loss {lost:?} was lost; {:?}",
-                session.report
-            );
+            assert!(!self.powered, "without a power loss {lost:?} was lost; {:?}", session.report);
             assert!(
                 lost.end > self.durable,
                 "{lost:?} was lost, but all before {} was durable; {:?}",
