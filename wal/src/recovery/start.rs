@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use ringwood_ring::{Class, Disk, Lane, LaneSpec, Owner};
 
+use super::spares::Leftovers;
 use super::tail::Recovered;
 use super::{Opened, RecoveryReport, alloc, spares};
 use crate::pump::group::{GroupWriter, PIECE_BYTES, PIECES_MAX};
@@ -45,10 +46,8 @@ pub(crate) fn start(
     let shared = Arc::new(Shared::new(consumer.watch(), survives, options.stepper.clone()));
     let buffers = (0..PIECES_MAX).map(|_| alloc(disk, PIECE_BYTES)).collect::<Result<_>>()?;
     let writer = GroupWriter::new(options.sync_mode, buffers, link.start);
-    let mut preparer =
+    let preparer =
         Preparer::new(Arc::clone(disk), dir.to_path_buf(), store_id, salt, alloc(disk, FILL_BYTES)?);
-    let in_use: Vec<u64> = recovered.segments.iter().chain(&recovered.cut).map(|s| s.number).collect();
-    preparer.spares = spares::adopt(disk, recovered.spares, &in_use);
     let segments = Segments::new(recovered.segments, recovered.cut, link);
     let drain_bytes = options.drain_bytes;
     let mut pump =
@@ -56,7 +55,7 @@ pub(crate) fn start(
     // No link leads to these.
     spares::remove(disk, recovered.unneeded.iter().map(|&n| names::segment(dir, n)));
     shared.requests.0.released.store(from, Ordering::SeqCst);
-    bind_first(&mut pump, link.start)?;
+    bind_first(&mut pump, link.start, recovered.leftovers)?;
     report.full = shared.full_reason();
     pump.lane = disk.lane(LaneSpec { class: Class::Log, depth: pump::LANE_DEPTH, owner: Owner::Thread })?;
     Ok(Opened {
@@ -67,15 +66,24 @@ pub(crate) fn start(
     })
 }
 
-/// Steps the pump until the run has a segment, or none can be had: not even by recycling what is released.
-fn bind_first(pump: &mut Pump, start: Lsn) -> Result<()> {
-    while pump.shared.limit() == start {
-        match pump.step(true) {
-            Ok(Progress::Idle | Progress::Closed) => break,
-            Ok(Progress::Worked | Progress::Waiting) => {}
-            Err(WalError::Poisoned { reason }) => return Err((*reason).clone()),
-            Err(error) => return Err(error),
-        }
+/// Steps the pump until the run has a segment, or none can be had: not even with the room of what is left over, or by recycling what
+/// is released.
+fn bind_first(pump: &mut Pump, start: Lsn, leftovers: Leftovers) -> Result<()> {
+    while pump.shared.limit() == start && pump.shared.full_reason().is_none() {
+        step(pump)?;
     }
+    spares::remove(&pump.disk, leftovers.paths.into_iter());
+    if pump.shared.limit() > start {
+        return Ok(());
+    }
+    pump.shared.requests.0.segment.store(true, Ordering::SeqCst);
+    while pump.shared.limit() == start && step(pump)? != Progress::Idle {}
     Ok(())
+}
+
+fn step(pump: &mut Pump) -> Result<Progress> {
+    pump.step(true).map_err(|error| match error {
+        WalError::Poisoned { reason } => (*reason).clone(),
+        other => other,
+    })
 }

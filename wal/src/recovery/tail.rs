@@ -8,8 +8,8 @@ use ringwood_ring::{Disk, Lane, page_ceil};
 use super::chain::{Chain, Run};
 use super::reader::RunReader;
 use super::scan::{Assembler, Evidence, Nonsense, Scanned, Sink, later_promise, scan};
-use super::spares::FoundSpare;
-use super::{READ_BYTES, RecoveryReport, alloc, finish, spares};
+use super::spares::Leftovers;
+use super::{READ_BYTES, RecoveryReport, alloc, finish};
 use crate::pump::segments::{Link, Segment};
 use crate::record::Seed;
 use crate::staging::file::{Staged, StagingFile};
@@ -26,7 +26,7 @@ pub(crate) struct Recovered {
     /// How the next run continues.
     pub(crate) link: Link,
     pub(crate) staging: Option<StagingFile>,
-    pub(crate) spares: Vec<FoundSpare>,
+    pub(crate) leftovers: Leftovers,
 }
 
 /// Reads the log from `from` on into `sink` and makes all of it durable. Idempotent.
@@ -41,8 +41,8 @@ pub(crate) fn recover(
 ) -> Result<Recovered> {
     let mut chain = Chain::find(disk, lane, dir, store_id, from)?;
     let staging = StagingFile::find(disk, lane, dir, store_id)?;
-    let spares = spares::find(disk, lane, dir, store_id)?;
-    let number_max = spares.iter().filter_map(|s| s.number).fold(chain.number_max, u64::max);
+    let leftovers = Leftovers::find(disk, lane, dir, store_id)?;
+    let number_max = chain.number_max.max(leftovers.number_max);
     let mut assembler = Assembler::new(sink);
     let mut segments: Vec<Segment> = Vec::new();
     report.segments = chain.runs.iter().map(|r| r.segments.len() as u64).sum();
@@ -66,11 +66,11 @@ pub(crate) fn recover(
             number: number_max + 1,
         },
         staging,
-        spares,
+        leftovers,
     };
     report.end = from;
     if let Some(run) = newest {
-        let end = read_newest(
+        let (end, used) = read_newest(
             disk,
             lane,
             &run,
@@ -80,8 +80,8 @@ pub(crate) fn recover(
             &mut assembler,
             report,
         )?;
-        // Positions that may have been called durable are not used again, even those of a batch that is cut off.
-        recovered.continue_at(run, end, end + report.cut_bytes);
+        // Positions that may have been called durable are not used again, even those of a cut batch or a mark.
+        recovered.continue_at(run, end, used);
         report.end = end;
     }
     report.batches = assembler.batches;
@@ -159,7 +159,7 @@ fn read_continued(
     }
 }
 
-/// Reads the newest run, settles where it ends, and makes it durable up to there. Returns the end.
+/// Reads the newest run, settles where it ends, and makes it durable up to there. Returns the end, and the end of all that was used.
 #[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
 fn read_newest(
     disk: &Arc<dyn Disk>,
@@ -170,7 +170,7 @@ fn read_newest(
     staging: Option<&StagingFile>,
     assembler: &mut Assembler<'_>,
     report: &mut RecoveryReport,
-) -> Result<Lsn> {
+) -> Result<(Lsn, Lsn)> {
     let seed = Seed::new(store_id, run.salt);
     let begin = from.max(run.start());
     let batches_before = assembler.batches;
@@ -178,7 +178,7 @@ fn read_newest(
     let run_end = reader.end();
     if begin >= run_end {
         // All of it lies before what is asked for.
-        return Ok(from);
+        return Ok((from, from));
     }
     let mut scanned =
         scan(&mut reader, seed, begin, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
@@ -221,7 +221,7 @@ fn read_newest(
     report.cut_bytes = scanned.end - end;
     // A run that holds nothing but the mark of its close is as good as none: else each opening would leave a segment.
     let is_mark_only = scanned.closed && assembler.batches == batches_before && begin == run.start();
-    Ok(if is_mark_only { begin } else { end })
+    Ok((if is_mark_only { begin } else { end }, scanned.end))
 }
 
 fn broken_promise(run: &Run, scanned: &Scanned, evidence: Evidence) -> WalError {
