@@ -156,9 +156,14 @@ impl WalError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Full { .. } => true,
-            Self::Io(e) => {
-                matches!(e.kind(), IoErrorKind::NoSpace | IoErrorKind::TooManyFiles | IoErrorKind::Memory)
-            }
+            Self::Io(e) => matches!(
+                e.kind(),
+                // The last: a leftover that could not be removed.
+                IoErrorKind::NoSpace
+                    | IoErrorKind::TooManyFiles
+                    | IoErrorKind::Memory
+                    | IoErrorKind::AlreadyExists
+            ),
             _ => false,
         }
     }

@@ -18,7 +18,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ringwood_ring::{Buf, Completion, Create, Disk, File, Lane, Op, OpenOptions, PAGE};
+use ringwood_ring::{Buf, Completion, Disk, File, IoErrorKind, Lane, Op, OpenOptions, PAGE};
 
 use super::group::{no_room, push_one};
 use super::segments::{Link, Segment};
@@ -150,8 +150,9 @@ impl Preparer {
 
     fn create(&mut self, capacity: u64) -> Result<()> {
         let path = self.dir.join(names::SPARE_TMP);
-        let options = OpenOptions { create: Create::IfMissing, ..OpenOptions::WRITE };
-        let file = self.disk.open(&path, options)?;
+        // New in any case: what a failed attempt left may by now be a second name of something else.
+        self.discard(&path);
+        let file = self.disk.open(&path, OpenOptions::CREATE)?;
         let made = self.disk.allocate(&file, PAGE as u64 + capacity);
         if let Err(error) = made {
             drop(file);
@@ -271,8 +272,9 @@ impl Preparer {
 
     /// Removes a file that holds nothing; if that fails too, the next opening does it.
     fn discard(&self, path: &Path) {
-        if let Err(error) = self.disk.remove(path) {
-            log::debug!("left behind for now: {error}");
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != IoErrorKind::NotFound => log::warn!("left behind for now: {error}"),
+            _ => {}
         }
     }
 

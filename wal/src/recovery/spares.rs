@@ -13,22 +13,24 @@ use ringwood_ring::{Disk, Lane, OpenOptions, PAGE, read_exact};
 use super::alloc;
 use crate::{Result, header, names};
 
-/// What was left.
+/// The spares that were left.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
-    /// Files to be removed once the new run is durable, or earlier if it needs their room.
+    /// To be removed once the new run is durable, or earlier if it needs their room.
     pub(crate) paths: Vec<PathBuf>,
     /// Highest segment number in their headers.
     pub(crate) number_max: u64,
 }
 
 impl Leftovers {
-    /// Looks what is there.
+    /// Looks what is there, and removes what was not finished.
     pub(crate) fn find(disk: &Arc<dyn Disk>, lane: &mut dyn Lane, dir: &Path, store_id: u64) -> Result<Self> {
         let names = disk.list(dir)?;
         let is_left = |name: &&str| names.iter().any(|n| n == Path::new(name));
+        let unfinished = [names::SPARE_TMP, names::STAGING_TMP];
+        remove(disk, unfinished.iter().filter(|n| is_left(n)).map(|n| dir.join(n)));
         let mut left = Self::default();
-        for name in names::SPARES.iter().chain(&[names::SPARE_TMP]).filter(|n| is_left(n)) {
+        for name in names::SPARES.iter().filter(|n| is_left(n)) {
             let path = dir.join(name);
             let file = disk.open(&path, OpenOptions::READ)?;
             if disk.len(&file)? >= PAGE as u64 {
@@ -38,7 +40,6 @@ impl Leftovers {
             }
             left.paths.push(path);
         }
-        left.paths.extend(is_left(&names::STAGING_TMP).then(|| dir.join(names::STAGING_TMP)));
         Ok(left)
     }
 }

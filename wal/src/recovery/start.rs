@@ -69,8 +69,8 @@ pub(crate) fn start(
 /// Steps the pump until the run has a segment, or none can be had: not even with the room of what is left over, or by recycling what
 /// is released.
 fn bind_first(pump: &mut Pump, start: Lsn, leftovers: Leftovers) -> Result<()> {
-    while pump.shared.limit() == start && pump.shared.full_reason().is_none() {
-        step(pump)?;
+    while pump.shared.limit() == start && pump.shared.full_reason().is_none() && step(pump)? != Progress::Idle
+    {
     }
     spares::remove(&pump.disk, leftovers.paths.into_iter());
     if pump.shared.limit() > start {

@@ -141,10 +141,9 @@ fn fill(
     store_id: u64,
     ring_bytes: u64,
 ) -> Result<File> {
-    let options = OpenOptions { create: Create::IfMissing, ..OPTIONS };
+    let options = OpenOptions { create: Create::New, ..OPTIONS };
     let file = disk.open(path, options)?;
     let file_bytes = PAGE as u64 + ring_bytes;
-    disk.truncate(&file, 0)?;
     disk.allocate(&file, file_bytes)?;
     let mut buf = alloc(disk, crate::recovery::READ_BYTES)?;
     buf.as_mut_slice().fill(0);
