@@ -45,7 +45,8 @@
 //!    from the last promise on is written *again* before it is believed, and then synced.
 //! 9. *A crash in here.* The steps are: read; write the tail again, sync; make the new run's first segment, durably. Until that last
 //!    step is durable the next opening finds the same promises and the same prefix (or, after a power cut before the tail was synced, a
-//!    shorter one, of records that were promised to nobody). After it, the cut is law. Only then are files removed.
+//!    shorter one, of records that were promised to nobody). After it, the cut is law. What links lead to is removed only then.
+//! 10. *Names that come back.* See `spares.rs`.
 //!
 //! Read errors are errors. They are never taken for the end of the log.
 
