@@ -155,17 +155,12 @@ fn nothing_acknowledged_is_lost_and_batches_are_whole() {
         board.set(OPENED, 0);
         board.set(COMPACTIONS, 0);
         let before = total(&board);
-<<<<<<< HEAD
-        let mut command = child::command(if syscalls { "syscalls" } else { "auto" });
+        let mut command = child::command(TEST, &[]);
+        command.env("KILL_IO", io.to_string());
         command
             .env("KILL_DIR", &store)
             .env("KILL_BOARD", &board_path)
             .env("KILL_SEED", rng.next().to_string());
-=======
-        let mut command = child::command(TEST, &[]);
-        command.env("KILL_IO", io.to_string());
-        command.env("KILL_DIR", &store).env("KILL_BOARD", &board_path).env("KILL_SEED", rng.next().to_string());
->>>>>>> suite
         let mut process = command.stdout(Stdio::null()).spawn().expect("the child starts");
         if rng.one_in(4) {
             // While it opens, or soon after.
