@@ -171,7 +171,7 @@ impl Options {
         let write_buffer =
             self.write_buffer_bytes.unwrap_or((memory / 16).clamp(512 << 10, 64 << 20)).max(16 << 10);
         let compaction_threads = self.compaction_threads.unwrap_or((machine::cores() / 2).clamp(1, 4)).max(1);
-        let read_window = (memory / 64).clamp(1 << 20, 16 << 20);
+        let read_window = (memory / 64).clamp(256 << 10, 16 << 20);
         let output_buffer = (memory / 512).clamp(64 << 10, 1 << 20);
         let mut budget = Budget {
             memory,
@@ -181,7 +181,7 @@ impl Options {
             compaction_threads,
             read_window: read_window as usize,
             output_buffer: output_buffer as usize,
-            output_buffers: (read_window / output_buffer * 3 / 4).max(OUTPUT_BUFFERS as u64) as usize,
+            output_buffers: (read_window * 5 / 4 / output_buffer).max(OUTPUT_BUFFERS as u64) as usize,
             log_buffers: (memory / 64).clamp(512 << 10, 4 << 20) as usize,
             staging: (memory / 16).clamp(512 << 10, 4 << 20) as usize,
         };
@@ -210,7 +210,8 @@ pub(crate) struct Budget {
     /// Input of one compaction that is read ahead.
     pub(crate) read_window: usize,
     pub(crate) output_buffer: usize,
-    /// Output buffers of a compaction: they take what one batch of reads brings, so that reads and writes share an enter.
+    /// Output buffers of a compaction: they take what two batches of reads bring, one being written and one being merged, so that
+    /// reads and writes share an enter.
     pub(crate) output_buffers: usize,
     pub(crate) log_buffers: usize,
     pub(crate) staging: usize,

@@ -39,29 +39,33 @@ impl Output {
         Ok(())
     }
 
-    /// Pushes the writes that are ready, under `token`.
-    pub(crate) fn push(&mut self, lane: &mut dyn Lane, token: u64) -> Result<()> {
+    /// Pushes the writes that are ready, under `token`. Returns whether there were any.
+    pub(crate) fn push(&mut self, lane: &mut dyn Lane, token: u64) -> Result<bool> {
+        let mut pushed = false;
         while lane.room() > 0 {
             let Some(op) = self.writer.next_op() else { break };
             if let Err(op) = lane.push(token, op) {
                 return Err(Error::new(ErrorKind::Io, format!("a lane with room refused a {}", op.verb())));
             }
+            pushed = true;
         }
-        Ok(())
+        Ok(pushed)
     }
 
-    /// Pushes writes, takes back what has completed, and waits for one if the writer has no room. For a lane that carries
-    /// nothing but this output.
+    /// Sends full buffers on their way, and takes completed ones back when the writer needs them: with `wait`, waiting for one. For a
+    /// lane that carries nothing but this output.
     pub(crate) fn pump(&mut self, lane: &mut dyn Lane, wait: bool, done: &mut Vec<Completion>) -> Result<()> {
-        self.push(lane, self.id)?;
-        let must_wait = wait && (self.is_sealed || !self.writer.has_room());
-        if lane.in_flight() > 0 {
-            lane.reap(usize::from(must_wait), done)?;
+        let pushed = self.push(lane, self.id)?;
+        let is_needed = self.is_sealed || !self.writer.has_room();
+        if lane.in_flight() > 0 && is_needed {
+            lane.reap(usize::from(wait), done)?;
+        } else if pushed {
+            lane.submit()?;
         }
         for completion in done.drain(..) {
             self.writer.complete(completion)?;
         }
-        self.push(lane, self.id)
+        Ok(())
     }
 
     /// Ends the writing of a table whose writes and sync are all through.

@@ -109,3 +109,27 @@ pub fn mount_read_only(dir: &Path) -> io::Result<()> {
 pub fn give_to_nobody(path: &Path) -> io::Result<()> {
     std::os::unix::fs::chown(path, Some(65_534), Some(65_534))
 }
+
+/// Takes the last mount at `target` away.
+///
+/// # Errors
+/// As the kernel says.
+pub fn unmount(target: &Path) -> io::Result<()> {
+    let target = CString::new(target.as_os_str().as_bytes())?;
+    // SAFETY: the string lives through the call.
+    check(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) })
+}
+
+/// Sets how many files this process may have open; returns what it was.
+///
+/// # Errors
+/// If the limit cannot be set.
+pub fn limit_open_files(count: u64) -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` lives through the call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    let old = std::mem::replace(&mut limit.rlim_cur, count);
+    // SAFETY: as above.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    Ok(old)
+}

@@ -75,15 +75,15 @@ fn options(rng: &mut Rng, io: IoChoice) -> Options {
         .io(io)
 }
 
+const TEST: &str = "nothing_acknowledged_is_lost_and_batches_are_whole";
+
 /// The process that is killed.
-#[test]
-fn child() {
-    let Some(role) = child::role() else { return };
+fn write_until_killed() -> ! {
     let argument = |name: &str| std::env::var(name).expect("the parent sets it");
     let dir = argument("KILL_DIR");
     let board = Scoreboard::open(Path::new(&argument("KILL_BOARD")), SLOTS);
     let mut rng = Rng::new(argument("KILL_SEED").parse().expect("a number"));
-    let io = if role == "syscalls" { IoChoice::Syscalls } else { IoChoice::Auto };
+    let io = argument("KILL_IO").parse().expect("a backend");
     let db = options(&mut rng, io).open(dir).expect("the store opens");
     let other = db.keyspace("other").expect("a keyspace");
     board.set(URING, u64::from(db.stats().caps.backend == "io_uring"));
@@ -97,7 +97,7 @@ fn child() {
             board.set(COMPACTIONS, db.stats().compactions);
             pause(5);
         }
-    });
+    })
 }
 
 #[allow(clippy::disallowed_methods, reason = "real processes and real time")]
@@ -140,8 +140,8 @@ type Doubtful = [Vec<u64>; WRITERS.len()];
 
 #[test]
 fn nothing_acknowledged_is_lost_and_batches_are_whole() {
-    if child::role().is_some() {
-        return;
+    if child::is_child(TEST) {
+        write_until_killed();
     }
     let rounds = seeds::number("RINGWOOD_KILL_ROUNDS").unwrap_or(10);
     let dir = dirs::fresh();
@@ -151,11 +151,12 @@ fn nothing_acknowledged_is_lost_and_batches_are_whole() {
     let mut doubtful: Doubtful = Default::default();
     let (mut checked, mut compactions, mut uring) = (0, 0, 0);
     for round in 0..rounds {
-        let syscalls = round % 5 == 4;
+        let io = if round % 5 == 4 { IoChoice::Syscalls } else { IoChoice::Auto };
         board.set(OPENED, 0);
         board.set(COMPACTIONS, 0);
         let before = total(&board);
-        let mut command = child::command(if syscalls { "syscalls" } else { "auto" });
+        let mut command = child::command(TEST, &[]);
+        command.env("KILL_IO", io.to_string());
         command
             .env("KILL_DIR", &store)
             .env("KILL_BOARD", &board_path)

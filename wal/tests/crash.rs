@@ -1,6 +1,8 @@
 //! Random workloads on the simulated disk, cut at random operations: by the death of the process or a loss of power, in the
 //! middle of groups, of recoveries, of recoveries of recoveries.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod common;
 
 use common::world::{Fate, World, for_each_seed};

@@ -1,6 +1,8 @@
 //! Damaged files: what was promised durable is an error when it is damaged, with file and offset; what was not is a torn tail. No
 //! damage ever yields wrong bytes, or a batch behind a missing one.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Operations that fail: what poisons the log, what only fills it, and that nothing is lost or believed by mistake.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod common;
 
 use std::path::Path;

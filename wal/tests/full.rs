@@ -1,6 +1,8 @@
 //! A full disk, and a log that has reached its bound: appends are refused cleanly, nothing accepted is in danger, and writing goes
 //! on when there is room again, without reopening.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod common;
 
 use std::path::Path;

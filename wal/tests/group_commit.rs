@@ -1,5 +1,7 @@
 //! Groups: one chain for all who wait, nobody told too early.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod common;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -177,6 +179,26 @@ fn an_idle_log_thread_wakes_up_for_an_append() {
     }
     log.close().unwrap();
     log_thread.join().unwrap().unwrap();
+}
+
+/// Nobody waits for ever for a log thread that is gone.
+#[test]
+fn a_lost_pump_is_told_to_those_who_wait() {
+    for panics in [false, true] {
+        let place = place();
+        let opened = open(&place.disk, &place.dir, small(), STORE, 0, &mut |_, _| Ok(())).unwrap();
+        let (log, mut appender, pump) = (opened.log, opened.appender, opened.pump);
+        let end = appender.append(&[b"x"]).unwrap();
+        let waiter = std::thread::spawn(move || log.wait_durable(end));
+        let thread = std::thread::spawn(move || {
+            let _pump = pump;
+            assert!(!panics, "as if by a bug");
+        });
+        assert_eq!(thread.join().is_err(), panics);
+        let expected = if panics { WalErrorKind::Poisoned } else { WalErrorKind::Closed };
+        assert_eq!(waiter.join().unwrap().unwrap_err().kind(), expected);
+        assert_eq!(appender.append(&[b"y"]).unwrap_err().kind(), expected);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What was appended comes back, byte for byte, whatever its size and place.
 
 #![allow(clippy::disallowed_methods, reason = "the test looks at the files from outside")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
 

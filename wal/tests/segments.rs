@@ -1,6 +1,7 @@
 //! Segments: prepared ahead, recycled, never believed for what they held before.
 
 #![allow(clippy::disallowed_methods, reason = "the test looks at the files from outside")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
 
@@ -75,7 +76,7 @@ fn a_recycled_segment_never_replays_what_it_held() {
         for _ in 0..3 {
             while session.log.stats().segments_recycled < 2 {
                 world.append(&mut session, len).unwrap();
-                if session.appender.position() % 4 == 0 && world.rng.one_in(20) {
+                if session.appender.position().is_multiple_of(4) && world.rng.one_in(20) {
                     session.log.wait_durable(session.log.appended()).unwrap();
                     let keep = world.rng.below(10) as usize;
                     let upto = world.appended.len().saturating_sub(1 + keep);

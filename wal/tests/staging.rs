@@ -1,5 +1,7 @@
 //! Staging: what `Buffered` writes cost and promise, with the mapping and without.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod common;
 
 use common::world::{Fate, World, for_each_seed};

@@ -59,10 +59,11 @@ impl PartJob {
             none => none.insert(Merge::new(store, &self.compaction, &self.range)),
         };
         let is_stuck = merge.advance(store, &self.compaction)?;
-        merge.push(store, lane, is_stuck)?;
+        merge.push(store, lane)?;
         if is_stuck && lane.in_flight() > 0 {
-            // For input, half of what is on its way: the other half covers the merge of this one.
-            let min = merge.awaited.map_or(1, |_| merge.inputs.in_flight().clamp(1, BATCH));
+            // For input, half of what is on its way: the other half covers the merge of this one. For room in the output, all of it:
+            // one buffer at a time would be an enter each.
+            let min = merge.awaited.map_or(lane.in_flight(), |_| merge.inputs.in_flight().clamp(1, BATCH));
             lane.reap(if wait { min } else { 0 }, &mut self.done)?;
             for completion in self.done.drain(..) {
                 merge.complete(completion)?;
@@ -185,12 +186,12 @@ impl Merge {
         Ok(())
     }
 
-    /// Queues output buffers, and reads if a batch fits or the merge is stuck.
-    fn push(&mut self, store: &Store, lane: &mut dyn Lane, is_stuck: bool) -> Result<()> {
+    /// Queues output buffers, and reads if a batch fits or the merge waits for one.
+    fn push(&mut self, store: &Store, lane: &mut dyn Lane) -> Result<()> {
         for output in self.sealed.iter_mut().chain(&mut self.output) {
             output.push(lane, WRITE_BIT | output.id)?;
         }
-        if is_stuck || self.inputs.wants_batch() {
+        if self.awaited.is_some() || self.inputs.wants_batch() {
             let bytes = self.inputs.push(lane, store.disk.arena(), self.awaited)?;
             store.totals.compaction_read_bytes.fetch_add(bytes, Ordering::Relaxed);
         }

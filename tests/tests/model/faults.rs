@@ -58,7 +58,8 @@ impl Run {
         assert!(self.mode.may_fail_with(kind), "{what} failed: {kind:?}: {error}");
         let text = error.to_string();
         let names_cause = match kind {
-            ErrorKind::Full => text.contains("space"),
+            // The log cannot grow for want of space, or of file descriptors.
+            ErrorKind::Full => text.contains("space") || text.contains("ulimit"),
             ErrorKind::Poisoned => text.contains("reopen"),
             _ => text.contains(DIR),
         };

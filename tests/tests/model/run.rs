@@ -237,6 +237,15 @@ impl Run {
         self.recover_from_crash();
     }
 
+    /// Ends the run here.
+    pub(crate) fn abandon(&mut self) {
+        self.note("abandoned");
+        self.let_go_of_readers();
+        self.spaces.clear();
+        self.dropped.clear();
+        self.db = None;
+    }
+
     fn die(&mut self) {
         if self.rng.one_in(2) {
             self.note("process death");

@@ -3,6 +3,7 @@
 use ringwood::{Durability, ErrorKind, Result, WriteBatch};
 use ringwood_tests::reference::{Bytes, Change, DEFAULT, SpaceId};
 
+use crate::mode::Mode;
 use crate::run::{Run, Space};
 
 /// Keys that are kept to be met again.
@@ -92,6 +93,10 @@ impl Run {
             Ok(()) if !self.disk.is_dead() => self.reference.acknowledge(commit),
             Err(error) if !self.disk.is_dead() => {
                 self.expect_failure("write", &error);
+                if self.mode == Mode::Rot {
+                    // What it did may be past reading.
+                    return self.abandon();
+                }
                 self.resolve(commit, changes);
             }
             _ => {}

@@ -33,6 +33,8 @@ use segments::Segments;
 pub(crate) const LANE_DEPTH: u32 = 8;
 const _: () = assert!(group::PIECES_MAX + 1 + 2 <= LANE_DEPTH as usize);
 
+/// Segments become so large that a log of any length is about so many.
+const LIVE_SEGMENTS_AIM: u64 = 16;
 /// After a failed try for a segment that nobody waits for, the next try comes so much later.
 const RETRY_NS: u64 = 1_000_000_000;
 /// The pump falls into deep sleep after so many drain intervals without news; then the next append must wake it.
@@ -265,7 +267,10 @@ impl Pump {
                     return None;
                 }
                 let elapsed = self.disk.now().saturating_sub(self.bound_at);
-                prepare::next_capacity(last.capacity, filled, elapsed, min, max)
+                let by_rate = prepare::next_capacity(last.capacity, filled, elapsed, min, max);
+                // A slow writer's log may still grow long: few files, each of which costs a descriptor.
+                let by_length = (self.segments.file_bytes() / LIVE_SEGMENTS_AIM).next_power_of_two();
+                by_rate.max(by_length).min(max)
             }
         };
         if !asked && self.shared.full_reason().is_some() && self.disk.now() < self.retry_at {
@@ -403,5 +408,19 @@ impl Pump {
         signals.fetch_or(SIGNAL_ASLEEP, Ordering::SeqCst);
         shared.work.wait_timeout(DEEP_SLEEP, || asked() || shared.appended() > written);
         signals.fetch_and(!SIGNAL_ASLEEP, Ordering::SeqCst);
+    }
+}
+
+/// Whoever waits for a pump that is gone is told so.
+impl Drop for Pump {
+    fn drop(&mut self) {
+        if self.shared.stopped().is_some() {
+            return;
+        }
+        if std::thread::panicking() {
+            self.shared.set_poison(WalError::PumpLost);
+        } else {
+            self.shared.set_closed();
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A log on a simulated disk, the truth about it, and a seeded workload that may be cut anywhere.
 
+#![allow(clippy::unwrap_used, clippy::should_implement_trait, reason = "test code")]
+
 use std::path::Path;
 use std::sync::Arc;
 
