@@ -357,7 +357,11 @@ impl Db {
     pub fn compact(&self) -> Result<()> {
         self.store().flush()?;
         let trees = self.store().trees.load_full();
-        trees.values().try_for_each(|tree| self.store().compact(tree))
+        trees.values().try_for_each(|tree| match self.store().compact(tree) {
+            // Dropped meanwhile: nothing is left to do there.
+            Err(_) if tree.is_dropped() => Ok(()),
+            result => result,
+        })
     }
 
     /// What the store has done and holds.
