@@ -150,7 +150,7 @@ impl Background {
             // Whoever asked is told; asking again is theirs.
             Some(ticket) => state.settle(ticket, result.clone()),
             None if result.is_err() && !compaction.tree.is_dropped() => {
-                state.retry_at = store.disk.now() + RETRY_NS
+                state.retry_at = store.disk.now() + RETRY_NS;
             }
             None => {}
         }

@@ -97,12 +97,12 @@ impl Db {
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         dir: &Path,
-        options: Options,
+        options: &Options,
         budget: Budget,
         stepped: bool,
     ) -> Result<Self> {
         let stepped = stepped.then(Arc::<SteppedTasks>::default);
-        let opened = open::open(disk, dir, &options, budget, stepped.as_ref())?;
+        let opened = open::open(disk, dir, options, budget, stepped.as_ref())?;
         let store = opened.store;
         let tasks = match &stepped {
             Some(stepped) => stepped.start(&store, opened.pump)?,

@@ -5,6 +5,8 @@
 //!
 //! The child writes what it is about to do and what was acknowledged to a [`Scoreboard`], a shared mapping that survives it.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;

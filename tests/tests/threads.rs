@@ -1,5 +1,7 @@
 //! Many threads on one store on the real disk, with buffers so small that flushes and compactions run all the time.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -157,9 +159,9 @@ fn snapshots_stand_still() {
             if t < 3 {
                 let key = format!("{:05}", rng.below(2000));
                 if n % 6 == 0 {
-                    db.delete(key).unwrap()
+                    db.delete(key).unwrap();
                 } else {
-                    db.put(key, padded(n)).unwrap()
+                    db.put(key, padded(n)).unwrap();
                 }
                 continue;
             }

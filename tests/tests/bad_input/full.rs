@@ -16,7 +16,7 @@ fn fill_and_free(dir: &Path, ballast: &Path) {
     let value = [7u8; 900];
     let mut written = 0u32;
     let error = loop {
-        let durability = if written % 10 == 0 { Durability::Synced } else { Durability::Buffered };
+        let durability = if written.is_multiple_of(10) { Durability::Synced } else { Durability::Buffered };
         match db.put_with(written.to_be_bytes(), value, durability) {
             Ok(()) => written += 1,
             Err(error) => break error,
