@@ -3,6 +3,7 @@
 //! `RINGWOOD_RECORDS=10000000 cargo test --release -p ringwood-tests --test memory -- --nocapture` is the long run: 10 million records of 100
 //! bytes filled, overwritten and compacted, at several budgets. By default it is 300,000.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 #![allow(clippy::disallowed_methods, reason = "tests look at /proc")]
 
 use ringwood::{Db, Durability, Options};

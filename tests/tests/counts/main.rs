@@ -2,6 +2,7 @@
 //!
 //! `tests/count-syscalls.sh` prints the same figures, with the kernel's tracepoints where they can be had.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 #![allow(clippy::disallowed_methods, reason = "tests look at files past the store")]
 
 mod commits;
