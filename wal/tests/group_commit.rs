@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::world::World;
-use common::{STORE, pattern, place, small};
-use ringwood_ring::{Class, Disk, SimConfig};
+use common::{STORE, pattern, place, place_on, small};
+use ringwood_ring::{Class, Disk, IoChoice, SimConfig};
 use ringwood_wal::{SyncMode, WalErrorKind, WalOptions, open};
 
 #[test]
@@ -83,8 +83,10 @@ fn a_group_over_a_segment_end_is_acknowledged_after_both_syncs() {
 
 #[test]
 fn threads_share_groups_and_are_told_only_what_is_durable() {
-    for sync_mode in [SyncMode::Chain, SyncMode::Dsync] {
-        let place = place();
+    let ways = [SyncMode::Chain, SyncMode::Dsync]
+        .map(|mode| [IoChoice::Auto, IoChoice::Syscalls].map(|io| (mode, io)));
+    for (sync_mode, io) in ways.concat() {
+        let place = place_on(io);
         let options = WalOptions { sync_mode, ..WalOptions::default() };
         let opened = open(&place.disk, &place.dir, options.clone(), STORE, 0, &mut |_, _| Ok(())).unwrap();
         let (log, mut pump) = (opened.log, opened.pump);

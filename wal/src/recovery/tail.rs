@@ -208,7 +208,8 @@ fn read_newest(
     report.staged_bytes = scanned.end - staged_from;
     let holding = run.segments.iter().rfind(|s| s.start <= scanned.end);
     report.end_at = holding.map(|s| (s.path.clone(), s.offset(scanned.end)));
-    let promised = scanned.promise.max(run.promise).max(begin);
+    // What no promise covers, and what the segments did not hold: it may be promised and damaged there.
+    let promised = scanned.promise.max(run.promise).max(begin).min(staged_from);
     report.rewritten_bytes =
         finish::rewrite(disk, lane, &run.segments, promised, staged_from, staged.as_ref(), scanned.end)?;
     let end = assembler.open().unwrap_or(scanned.end);

@@ -8,7 +8,7 @@ pub mod world;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use ringwood_ring::{Arena, Disk, Stepper, SyscallDisk};
+use ringwood_ring::{Disk, IoChoice, Stepper, UringConfig, open_disk};
 use ringwood_wal::{Appender, Log, Lsn, Opened, Progress, Pump, RecoveryReport, Result, WalOptions, open};
 
 pub const STORE: u64 = 0x0123_4567_89ab_cdef;
@@ -33,10 +33,15 @@ pub struct Place {
     _temp: tempfile::TempDir,
 }
 
+/// With io_uring, where it works.
 pub fn place() -> Place {
+    place_on(IoChoice::Auto)
+}
+
+pub fn place_on(choice: IoChoice) -> Place {
     let temp = tempfile::tempdir().unwrap();
     Place {
-        disk: SyscallDisk::new(Arena::new(64 << 20).unwrap(), Vec::new()),
+        disk: open_disk(choice, 32 << 20, UringConfig::default()).unwrap(),
         dir: temp.path().to_path_buf(),
         _temp: temp,
     }
