@@ -285,3 +285,65 @@ fn readers_outlive_the_store() {
     assert_eq!(db.get("late").unwrap().unwrap(), b"write");
     db.close().unwrap();
 }
+
+/// While a whole compaction runs, new keys come in between its tables. They may not be put where its output will be.
+#[test]
+fn keys_that_come_in_a_gap_while_a_compaction_runs() {
+    const CLUSTER: u64 = 8000;
+    let dir = dirs::fresh();
+    let db = options().write_buffer_bytes(16 << 10).open(dir.path().join("db")).unwrap();
+    let clusters = |n: u64| {
+        for i in 0..CLUSTER {
+            for side in ["a", "z"] {
+                db.put(format!("{side}{i:06}"), padded(n * CLUSTER + i)).unwrap();
+            }
+        }
+        db.flush().unwrap();
+    };
+    clusters(0);
+    db.compact().unwrap();
+    let mut expected = BTreeMap::new();
+    let mut rng = Rng::new(1);
+    for round in 1..=6 {
+        // Most of it in levels above the last, none in level 0: then what is flushed meanwhile can move on.
+        clusters(round);
+        let settled = || db.stats().keyspaces[0].levels[0].tables == 0;
+        let mut looks = 0;
+        while !settled() && looks < 20_000 {
+            looks += 1;
+            std::thread::yield_now();
+        }
+        let done = AtomicBool::new(false);
+        let before = db.stats().compaction_read_bytes;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                db.compact().unwrap();
+                done.store(true, Ordering::Relaxed);
+            });
+            // Not before it has begun: what is in level 0 by then keeps all of level 0 where it is.
+            while !done.load(Ordering::Relaxed) && db.stats().compaction_read_bytes == before {
+                std::thread::yield_now();
+            }
+            let mut n = 0u64;
+            while !done.load(Ordering::Relaxed) {
+                // A third deletes: tables full of them are compacted at once.
+                let key = format!("m{round}{n:08}").into_bytes();
+                if n.is_multiple_of(3) {
+                    let old = format!("m{round}{:08}", rng.below(n + 1)).into_bytes();
+                    db.delete(&old).unwrap();
+                    expected.remove(&old);
+                } else {
+                    db.put(&key, padded(n)).unwrap();
+                    expected.insert(key, n);
+                }
+                n += 1;
+            }
+        });
+        let found: Vec<(Vec<u8>, u64)> =
+            db.prefix("m").unwrap().map(|e| e.map(|(k, v)| (k.to_vec(), number(&v))).unwrap()).collect();
+        let expected: Vec<(Vec<u8>, u64)> = expected.iter().map(|(k, v)| (k.clone(), *v)).collect();
+        assert!(found == expected, "round {round}: {} keys of {}", found.len(), expected.len());
+        assert_eq!(db.iter().unwrap().count(), 2 * CLUSTER as usize + expected.len());
+    }
+    db.close().unwrap();
+}
