@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ringwood_ring::{Class, Gate, Lane, LaneSpec, Owner, Stepper};
 
-use crate::compaction::{self, Busy, Compaction, PartJob};
+use crate::compaction::{self, Busy, Compaction, PartJob, Pick};
 use crate::flush::FlushJob;
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
@@ -34,6 +34,29 @@ pub(crate) struct Background {
     pub(crate) stepper: Option<Stepper>,
 }
 
+/// Where a compaction writes: nothing else may come there meanwhile, also not between two of its inputs, since an output can reach from one
+/// to the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    tree: u32,
+    level: usize,
+    from: Box<[u8]>,
+    to: Box<[u8]>,
+}
+
+impl Target {
+    fn of(tree: u32, pick: &Pick) -> Option<Self> {
+        let metas = || pick.inputs.iter().map(|(_, t)| &t.meta);
+        let from = metas().map(|m| &m.smallest).min()?.clone();
+        let to = metas().map(|m| &m.largest).max()?.clone();
+        Some(Self { tree, level: pick.target, from, to })
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        (self.tree, self.level) == (other.tree, other.level) && self.from <= other.to && other.from <= self.to
+    }
+}
+
 #[derive(Default)]
 struct State {
     closing: bool,
@@ -43,6 +66,8 @@ struct State {
     busy: Busy,
     /// Running compactions, by tree.
     running: BTreeMap<u32, usize>,
+    /// Where they will put what they write.
+    targets: Vec<Target>,
     /// Parts of compactions that no worker has taken yet.
     parts: VecDeque<PartJob>,
     /// Trees that are to be compacted whole: (tree, ticket).
@@ -140,6 +165,10 @@ impl Background {
                 state.busy.remove(&table.meta.id);
             }
         }
+        let target = Target::of(compaction.tree.id, &compaction.pick);
+        if let Some(at) = state.targets.iter().position(|t| Some(t) == target.as_ref()) {
+            state.targets.swap_remove(at);
+        }
         if let Some(count) = state.running.get_mut(&compaction.tree.id) {
             *count -= 1;
             if *count == 0 {
@@ -150,7 +179,7 @@ impl Background {
             // Whoever asked is told; asking again is theirs.
             Some(ticket) => state.settle(ticket, result.clone()),
             None if result.is_err() && !compaction.tree.is_dropped() => {
-                state.retry_at = store.disk.now() + RETRY_NS
+                state.retry_at = store.disk.now() + RETRY_NS;
             }
             None => {}
         }
@@ -194,6 +223,10 @@ impl Background {
             }
             let version = Arc::clone(&tree.view().version);
             if let Some(pick) = compaction::pick(&version, &state.busy, store.limits) {
+                let target = Target::of(tree.id, &pick);
+                if target.is_none_or(|target| state.targets.iter().any(|t| t.overlaps(&target))) {
+                    continue;
+                }
                 return Some(Self::start(
                     &mut state,
                     store,
@@ -207,6 +240,7 @@ impl Background {
     fn start(state: &mut State, store: &Store, compaction: Compaction) -> PartJob {
         state.busy.extend(compaction.pick.inputs.iter().map(|(_, t)| t.meta.id));
         *state.running.entry(compaction.tree.id).or_default() += 1;
+        state.targets.extend(Target::of(compaction.tree.id, &compaction.pick));
         state.parts.extend(compaction.into_parts(store));
         state.parts.pop_front().expect("a compaction has at least one part")
     }
@@ -339,5 +373,29 @@ impl Worker {
         store.update_debt();
         store.background.notify_work();
         store.background.progress.notify();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Target;
+
+    /// Everything is merged into the last level, where tables cover a to c and x to z. A table with m to n that came meanwhile overlaps none of
+    /// them, but perhaps an output that reaches from a to z.
+    #[test]
+    fn nothing_is_moved_where_a_running_compaction_writes() {
+        let target = |tree, level, from: &str, to: &str| Target {
+            tree,
+            level,
+            from: from.as_bytes().into(),
+            to: to.as_bytes().into(),
+        };
+        let running = target(0, 6, "a", "z");
+        for free in [target(0, 5, "m", "n"), target(1, 6, "m", "n"), target(0, 6, "zz", "zzz")] {
+            assert!(!running.overlaps(&free) && !free.overlaps(&running), "{free:?}");
+        }
+        for taken in [target(0, 6, "m", "n"), target(0, 6, "z", "zz"), target(0, 6, "0", "zzz")] {
+            assert!(running.overlaps(&taken) && taken.overlaps(&running), "{taken:?}");
+        }
     }
 }

@@ -97,12 +97,12 @@ impl Db {
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         dir: &Path,
-        options: Options,
+        options: &Options,
         budget: Budget,
         stepped: bool,
     ) -> Result<Self> {
         let stepped = stepped.then(Arc::<SteppedTasks>::default);
-        let opened = open::open(disk, dir, &options, budget, stepped.as_ref())?;
+        let opened = open::open(disk, dir, options, budget, stepped.as_ref())?;
         let store = opened.store;
         let tasks = match &stepped {
             Some(stepped) => stepped.start(&store, opened.pump)?,
@@ -357,7 +357,11 @@ impl Db {
     pub fn compact(&self) -> Result<()> {
         self.store().flush()?;
         let trees = self.store().trees.load_full();
-        trees.values().try_for_each(|tree| self.store().compact(tree))
+        trees.values().try_for_each(|tree| match self.store().compact(tree) {
+            // Dropped meanwhile: nothing is left to do there.
+            Err(_) if tree.is_dropped() => Ok(()),
+            result => result,
+        })
     }
 
     /// What the store has done and holds.

@@ -140,11 +140,7 @@ fn prepare_directory(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<B
 
 /// A directory without a store may hold only what a creation that was cut short leaves.
 fn refuse_foreign(disk: &dyn Disk, dir: &Path) -> Result<()> {
-    let names = disk.list(dir).map_err(|e| match e.errno() {
-        // ENOTDIR
-        20 => Error::invalid(format!("{} is not a directory", dir.display())),
-        _ => e.into(),
-    })?;
+    let names = disk.list(dir)?;
     let is_ours = |name: &&std::path::PathBuf| {
         matches!(FileName::parse(name), Some(FileName::Lock | FileName::CurrentNew | FileName::Manifest(1)))
     };
@@ -176,7 +172,14 @@ fn open_tables(
     for (level, tables) in keyspace.levels.iter().enumerate() {
         for meta in tables {
             let path = files::table(dir, meta.id);
-            let table = Table::open(disk, lane, cache, &path, meta.id)?;
+            let table = Table::open(disk, lane, cache, &path, meta.id).map_err(|e| match Error::from(e) {
+                e if e.kind() == ErrorKind::NotFound => Error::corrupt(
+                    &path,
+                    None,
+                    "the manifest names it and it does not exist; restore it from a copy",
+                ),
+                e => e,
+            })?;
             if table.file_bytes() != meta.bytes {
                 let what =
                     format!("it has {} bytes and the manifest says {}", table.file_bytes(), meta.bytes);

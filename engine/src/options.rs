@@ -144,7 +144,7 @@ impl Options {
         let budget = self.budget()?;
         let disk =
             ringwood_ring::open_disk(self.io, budget.arena_bytes(), ringwood_ring::UringConfig::default())?;
-        Db::open_on(disk, path.as_ref(), self, budget, false)
+        Db::open_on(disk, path.as_ref(), &self, budget, false)
     }
 
     /// Opens the store on a disk of the caller's. With `stepped`, no thread is started: background work is done inside waiting
@@ -157,7 +157,7 @@ impl Options {
         stepped: bool,
     ) -> Result<Db> {
         let budget = self.budget()?;
-        Db::open_on(disk, path.as_ref(), self, budget, stepped)
+        Db::open_on(disk, path.as_ref(), &self, budget, stepped)
     }
 
     pub(crate) fn budget(&self) -> Result<Budget> {

@@ -31,7 +31,7 @@ impl Store {
         batch::check_key(key)?;
         batch::check_value(value)?;
         let bytes = key.len() + value.len();
-        let mut commit = self.lock_with_room(bytes as u64, std::iter::once(tree))?;
+        let mut commit = self.lock_with_room(bytes as u64, &std::iter::once(tree))?;
         let seq = commit.next_seq;
         let head = batch::op_header(kind, tree.id, key, value);
         let end = self.log_record(&mut commit, durability, &[&batch::header(seq, 1), &head, key, value])?;
@@ -54,7 +54,7 @@ impl Store {
         let touched = trees
             .values()
             .filter(|t| t.id == batch::DEFAULT_KEYSPACE || batch.keyspaces().iter().any(|k| k.id() == t.id));
-        let mut commit = self.lock_with_room(bytes, touched)?;
+        let mut commit = self.lock_with_room(bytes, &touched)?;
         let (first, count) = (commit.next_seq, batch.len() as u32);
         let end = self.log_record(&mut commit, durability, &[&batch::header(first, count), batch.ops()])?;
         for (op, seq) in batch::Ops(batch.ops()).zip(first..) {
@@ -123,7 +123,7 @@ impl Store {
     fn lock_with_room<'a>(
         &self,
         bytes: u64,
-        trees: impl Iterator<Item = &'a Arc<Tree>> + Clone,
+        trees: &(impl Iterator<Item = &'a Arc<Tree>> + Clone),
     ) -> Result<std::sync::MutexGuard<'_, Commit>> {
         loop {
             self.check_writable()?;

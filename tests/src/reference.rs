@@ -505,13 +505,17 @@ mod tests {
             reference.clone().recover(Loss::Power, &found)
         };
         let without = |reference: &Reference| reference.clone().recover(Loss::Power, &found(&[]));
-        (with(&reference).unwrap(), without(&reference).unwrap());
+        with(&reference).unwrap();
+        without(&reference).unwrap();
         reference.created(id);
-        (with(&reference).unwrap(), without(&reference).unwrap_err());
+        with(&reference).unwrap();
+        without(&reference).unwrap_err();
         reference.dropping(id);
-        (with(&reference).unwrap(), without(&reference).unwrap());
+        with(&reference).unwrap();
+        without(&reference).unwrap();
         reference.dropped(id);
-        (with(&reference).unwrap_err(), without(&reference).unwrap());
+        with(&reference).unwrap_err();
+        without(&reference).unwrap();
     }
 
     #[test]

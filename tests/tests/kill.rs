@@ -5,6 +5,8 @@
 //!
 //! The child writes what it is about to do and what was acknowledged to a [`Scoreboard`], a shared mapping that survives it.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -155,17 +157,12 @@ fn nothing_acknowledged_is_lost_and_batches_are_whole() {
         board.set(OPENED, 0);
         board.set(COMPACTIONS, 0);
         let before = total(&board);
-<<<<<<< HEAD
-        let mut command = child::command(if syscalls { "syscalls" } else { "auto" });
+        let mut command = child::command(TEST, &[]);
+        command.env("KILL_IO", io.to_string());
         command
             .env("KILL_DIR", &store)
             .env("KILL_BOARD", &board_path)
             .env("KILL_SEED", rng.next().to_string());
-=======
-        let mut command = child::command(TEST, &[]);
-        command.env("KILL_IO", io.to_string());
-        command.env("KILL_DIR", &store).env("KILL_BOARD", &board_path).env("KILL_SEED", rng.next().to_string());
->>>>>>> suite
         let mut process = command.stdout(Stdio::null()).spawn().expect("the child starts");
         if rng.one_in(4) {
             // While it opens, or soon after.

@@ -1,5 +1,7 @@
 //! Many threads on one store on the real disk, with buffers so small that flushes and compactions run all the time.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -157,9 +159,9 @@ fn snapshots_stand_still() {
             if t < 3 {
                 let key = format!("{:05}", rng.below(2000));
                 if n % 6 == 0 {
-                    db.delete(key).unwrap()
+                    db.delete(key).unwrap();
                 } else {
-                    db.put(key, padded(n)).unwrap()
+                    db.put(key, padded(n)).unwrap();
                 }
                 continue;
             }
@@ -223,11 +225,13 @@ fn everything_at_once() {
                     Ok(()) => {}
                     Err(error) => assert!(gone(error.kind()), "{error}"),
                 },
-                6 => {
-                    let space = db.keyspace(&name).unwrap();
-                    let entries: Vec<_> = space.iter().unwrap().map(|e| e.unwrap().0).collect();
-                    assert!(entries.windows(2).all(|w| *w[0] < *w[1]));
-                }
+                6 => match db.keyspace(&name).and_then(|s| s.iter()) {
+                    Ok(range) => {
+                        let keys: Vec<_> = range.map(|e| e.unwrap().0).collect();
+                        assert!(keys.windows(2).all(|w| *w[0] < *w[1]));
+                    }
+                    Err(error) => assert!(gone(error.kind()), "{error}"),
+                },
                 _ => {
                     for _ in 0..200 {
                         db.put(format!("{:05}", rng.below(5000)), padded(n)).unwrap();
@@ -279,5 +283,67 @@ fn readers_outlive_the_store() {
     drop((range, snapshot, cursor));
     assert_eq!(db.get("00001").unwrap().unwrap(), b"new");
     assert_eq!(db.get("late").unwrap().unwrap(), b"write");
+    db.close().unwrap();
+}
+
+/// While a whole compaction runs, new keys come in between its tables. They may not be put where its output will be.
+#[test]
+fn keys_that_come_in_a_gap_while_a_compaction_runs() {
+    const CLUSTER: u64 = 8000;
+    let dir = dirs::fresh();
+    let db = options().write_buffer_bytes(16 << 10).open(dir.path().join("db")).unwrap();
+    let clusters = |n: u64| {
+        for i in 0..CLUSTER {
+            for side in ["a", "z"] {
+                db.put(format!("{side}{i:06}"), padded(n * CLUSTER + i)).unwrap();
+            }
+        }
+        db.flush().unwrap();
+    };
+    clusters(0);
+    db.compact().unwrap();
+    let mut expected = BTreeMap::new();
+    let mut rng = Rng::new(1);
+    for round in 1..=6 {
+        // Most of it in levels above the last, none in level 0: then what is flushed meanwhile can move on.
+        clusters(round);
+        let settled = || db.stats().keyspaces[0].levels[0].tables == 0;
+        let mut looks = 0;
+        while !settled() && looks < 20_000 {
+            looks += 1;
+            std::thread::yield_now();
+        }
+        let done = AtomicBool::new(false);
+        let before = db.stats().compaction_read_bytes;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                db.compact().unwrap();
+                done.store(true, Ordering::Relaxed);
+            });
+            // Not before it has begun: what is in level 0 by then keeps all of level 0 where it is.
+            while !done.load(Ordering::Relaxed) && db.stats().compaction_read_bytes == before {
+                std::thread::yield_now();
+            }
+            let mut n = 0u64;
+            while !done.load(Ordering::Relaxed) {
+                // A third deletes: tables full of them are compacted at once.
+                let key = format!("m{round}{n:08}").into_bytes();
+                if n.is_multiple_of(3) {
+                    let old = format!("m{round}{:08}", rng.below(n + 1)).into_bytes();
+                    db.delete(&old).unwrap();
+                    expected.remove(&old);
+                } else {
+                    db.put(&key, padded(n)).unwrap();
+                    expected.insert(key, n);
+                }
+                n += 1;
+            }
+        });
+        let found: Vec<(Vec<u8>, u64)> =
+            db.prefix("m").unwrap().map(|e| e.map(|(k, v)| (k.to_vec(), number(&v))).unwrap()).collect();
+        let expected: Vec<(Vec<u8>, u64)> = expected.iter().map(|(k, v)| (k.clone(), *v)).collect();
+        assert!(found == expected, "round {round}: {} keys of {}", found.len(), expected.len());
+        assert_eq!(db.iter().unwrap().count(), 2 * CLUSTER as usize + expected.len());
+    }
     db.close().unwrap();
 }

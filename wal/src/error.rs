@@ -68,7 +68,7 @@ pub enum WalError {
     },
 
     /// A file belongs to another store.
-    #[error("{} belongs to another store (its id is {found:016x}, this store's is {expected:016x}); it was copied here by mistake, or the store's own files were", .path.display())]
+    #[error("{} belongs to another store (its id is {found:016x}, this store's is {expected:016x}); it was copied here by mistake, or the store's own files were; restore the directory as a whole", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -131,9 +131,11 @@ impl WalError {
     pub fn kind(&self) -> WalErrorKind {
         match self {
             Self::Io(_) => WalErrorKind::Io,
-            Self::Corrupt { .. } | Self::Missing { .. } | Self::Refused { .. } => WalErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::Missing { .. } | Self::Foreign { .. } | Self::Refused { .. } => {
+                WalErrorKind::Corrupt
+            }
             Self::Newer { .. } => WalErrorKind::Unsupported,
-            Self::Foreign { .. } | Self::TooLarge { .. } | Self::Option(_) => WalErrorKind::Invalid,
+            Self::TooLarge { .. } | Self::Option(_) => WalErrorKind::Invalid,
             Self::Full { .. } => WalErrorKind::Full,
             Self::Poisoned { .. } | Self::PumpLost => WalErrorKind::Poisoned,
             Self::Closed => WalErrorKind::Closed,

@@ -228,7 +228,7 @@ mod tests {
         let kind = |r: Result<SegmentHeader>| r.unwrap_err().kind();
         let page = HEADER.encode();
         let other = SegmentHeader::decode(&page, path, 3, 1, 1 << 30);
-        assert_eq!(kind(other), WalErrorKind::Invalid);
+        assert_eq!(kind(other), WalErrorKind::Corrupt);
         let mut newer = page;
         newer[8] = 2;
         assert_eq!(kind(decode(&newer)), WalErrorKind::Unsupported);

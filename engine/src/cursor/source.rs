@@ -268,9 +268,9 @@ impl LevelCursor {
         self.is_forward = aim == Aim::Next;
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         if self.is_forward {
-            cursor.next(lanes)?
+            cursor.next(lanes)?;
         } else {
-            cursor.prev(lanes)?
+            cursor.prev(lanes)?;
         }
         while !self.cursor.as_ref().is_none_or(TableCursor::is_valid) && self.open_neighbour() {
             let Some(cursor) = &mut self.cursor else { break };

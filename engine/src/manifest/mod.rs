@@ -32,6 +32,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Room for records in a new manifest, at least; a snapshot gets four times its size.
 const CAPACITY_MIN: usize = 64 * PAGE;
+/// The errno of a path that leads to, or through, a file.
+const ENOTDIR: i32 = 20;
 /// Bound on a manifest's size when it is read.
 const FILE_BYTES_MAX: u64 = 2 << 30;
 
@@ -76,7 +78,7 @@ impl Manifest {
                 ErrorKind::Unsupported,
                 format!(
                     "{} is of format version {version}; this program reads up to {}; use a newer Ringwood",
-                    dir.display(),
+                    path.display(),
                     record::FORMAT_VERSION
                 ),
             ),
@@ -240,6 +242,9 @@ pub(crate) fn exists(disk: &dyn Disk, dir: &Path) -> Result<bool> {
     match disk.list(dir) {
         Ok(names) => Ok(names.iter().any(|n| n.as_os_str() == CURRENT)),
         Err(e) if e.kind() == IoErrorKind::NotFound => Ok(false),
+        Err(e) if e.errno() == ENOTDIR => {
+            Err(Error::invalid(format!("{} is not a directory; give a new or an empty one", dir.display())))
+        }
         Err(e) => Err(e.into()),
     }
 }

@@ -53,8 +53,8 @@ pub struct MemtableWriter<'a> {
 }
 
 impl Memtable {
-    /// An empty memtable, made to hold about `bytes_hint` bytes. It may hold less or more: the hint decides how memory is
-    /// taken from the system, from 1 MiB on in larger pieces, from 16 MiB on in huge pages where the system has them.
+    /// An empty memtable, expected to hold about `bytes_hint` bytes. It may hold less or more; from 16 MiB on its memory, after the
+    /// first few MiB, is in huge pages where the system has them.
     #[must_use]
     pub fn new(bytes_hint: usize) -> Arc<Self> {
         Arc::new(Self { tree: Tree::new(bytes_hint) })

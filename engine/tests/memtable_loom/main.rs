@@ -4,5 +4,7 @@
 //! The same source as the engine's, compiled with loom's atomics, and with two slots a node: so a few entries make every
 //! kind of change. It runs with the ordinary tests; nothing but this test has loom in it.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 mod changes;
 mod memtable;

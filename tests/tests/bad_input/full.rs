@@ -16,7 +16,7 @@ fn fill_and_free(dir: &Path, ballast: &Path) {
     let value = [7u8; 900];
     let mut written = 0u32;
     let error = loop {
-        let durability = if written % 10 == 0 { Durability::Synced } else { Durability::Buffered };
+        let durability = if written.is_multiple_of(10) { Durability::Synced } else { Durability::Buffered };
         match db.put_with(written.to_be_bytes(), value, durability) {
             Ok(()) => written += 1,
             Err(error) => break error,
@@ -73,12 +73,12 @@ fn a_full_disk_refuses_writes_and_nothing_is_lost() {
     child::run(TEST, || {
         let dir = dirs::fresh();
         let mounted =
-            confine::own_mounts().and_then(|()| confine::mount("tmpfs", dir.path(), "tmpfs", 0, "size=24m"));
+            confine::own_mounts().and_then(|()| confine::mount("tmpfs", dir.path(), "tmpfs", 0, "size=64m"));
         if let Err(error) = mounted {
             return skip(TEST, format!("no file system of its own: {error}"));
         }
         let ballast = dir.path().join("ballast");
-        fs::write(&ballast, vec![1; 8 << 20]).unwrap();
+        fs::write(&ballast, vec![1; 48 << 20]).unwrap();
         fill_and_free(dir.path(), &ballast);
         confine::unmount(dir.path()).unwrap();
     });
@@ -90,7 +90,7 @@ fn a_full_ext4_refuses_writes_and_nothing_is_lost() {
     child::run(TEST, || {
         let dir = dirs::fresh();
         let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
-        fs::File::create(&image).unwrap().set_len(40 << 20).unwrap();
+        fs::File::create(&image).unwrap().set_len(96 << 20).unwrap();
         fs::create_dir(&mount).unwrap();
         let ran = |command: &mut Command| {
             let output = command.output().map_err(|e| e.to_string())?;
@@ -105,7 +105,7 @@ fn a_full_ext4_refuses_writes_and_nothing_is_lost() {
             return skip(TEST, format!("no ext4 of its own: {error}"));
         }
         let ballast = mount.join("ballast");
-        fs::write(&ballast, vec![1; 8 << 20]).unwrap();
+        fs::write(&ballast, vec![1; 56 << 20]).unwrap();
         fill_and_free(&mount, &ballast);
         confine::unmount(&mount).unwrap();
     });
@@ -124,10 +124,9 @@ fn a_store_is_not_made_on_a_full_disk_but_later() {
         let (path, ballast) = (dir.path().join("db"), dir.path().join("ballast"));
         for free in (0..12).map(|i| i << 8 << 10) {
             fs::write(&ballast, vec![1; (16 << 20) - free]).unwrap();
-            match open(&path) {
-                Ok(db) => {
-                    println!("made with {free} bytes free");
-                    db.put("k", "v").unwrap();
+            match open(&path).and_then(|db| db.put("k", "v")) {
+                Ok(()) => {
+                    println!("made and written to with {free} bytes free");
                     break;
                 }
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Full, "{error}"),

@@ -3,6 +3,7 @@
 //! Each must end in an error of the right kind whose sentence says what is wrong and what to do, and nothing may be lost by it: where
 //! the cause is taken away, the store opens and holds everything.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 #![allow(clippy::disallowed_methods, reason = "tests touch files past the store")]
 
 mod calls;

@@ -6,6 +6,8 @@
 //!
 //! What must be found after a crash is written down in [`ringwood_tests::reference`].
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 mod faults;
 mod images;
 mod mode;

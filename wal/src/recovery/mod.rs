@@ -148,7 +148,7 @@ pub struct RecoveryReport {
 ///
 /// # Errors
 /// [`Corrupt`](crate::WalErrorKind::Corrupt) if durable log is damaged or missing, with file and offset;
-/// [`Unsupported`](crate::WalErrorKind::Unsupported) for a newer format; [`Invalid`](crate::WalErrorKind::Invalid) for another store's files;
+/// [`Unsupported`](crate::WalErrorKind::Unsupported) for a newer format; [`Corrupt`](crate::WalErrorKind::Corrupt) for another store's files;
 /// what `sink` returns; disk errors. The log is then as it was, up to a rewritten tail.
 pub fn open(
     disk: &Arc<dyn Disk>,

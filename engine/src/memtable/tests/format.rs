@@ -98,6 +98,13 @@ fn prefixes_that_fail_again_and_again_cost_bounded_memory() {
 }
 
 #[test]
+fn a_memtable_that_may_grow_large_begins_small() {
+    let tree = Tree::<SLOTS>::new(64 << 20);
+    tree.writer().insert(target(b"k", 1), Kind::Put, &[0; 100]);
+    assert!(tree.bytes() < 20 << 10, "{} bytes with one entry", tree.bytes());
+}
+
+#[test]
 fn memory_is_counted_in_pages_and_grows_with_content() {
     let tree = Tree::<SLOTS>::new(0);
     let empty = tree.bytes();

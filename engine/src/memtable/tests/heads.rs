@@ -32,6 +32,8 @@ fn both_ways_to_compare_agree_with_counting() {
                 };
                 assert_eq!(heads.compare(SLOTS_MAX, len, *head), expected);
                 assert_eq!(heads.compare_each(SLOTS_MAX, len, *head), expected);
+                assert_eq!(heads.equal(SLOTS_MAX, len, *head), expected.equal);
+                assert_eq!(heads.equal(len, len, *head), expected.equal);
                 assert_eq!(heads.compare_each(len, len, *head), expected);
             }
         }

@@ -43,6 +43,7 @@ impl<const UNIT: usize> Arena<UNIT> {
 /// The writer's half: hands out units, and owns the memory.
 pub(super) struct Bump<const UNIT: usize> {
     shift: u32,
+    huge_pages: bool,
     /// Next unit to hand out, the end of the chunk it is in, and the end of what is counted in `bytes`.
     next: u64,
     end: u64,
@@ -55,13 +56,14 @@ pub(super) struct Bump<const UNIT: usize> {
 }
 
 impl<const UNIT: usize> Bump<UNIT> {
-    /// An arena whose first chunk has `first_bytes` bytes: a power of two, and a multiple of `UNIT`. Nothing is mapped
-    /// yet. Unit 0 is never handed out.
-    pub(super) fn new(first_bytes: usize) -> (Self, Arena<UNIT>) {
+    /// An arena whose first chunk has `first_bytes` bytes: a power of two, and a multiple of `UNIT`; its large chunks may be in
+    /// huge pages. Nothing is mapped yet. Unit 0 is never handed out.
+    pub(super) fn new(first_bytes: usize, huge_pages: bool) -> (Self, Arena<UNIT>) {
         assert!(first_bytes.is_power_of_two() && UNIT.is_power_of_two() && first_bytes >= UNIT);
         let shift = (first_bytes / UNIT).ilog2();
         let bump = Self {
             shift,
+            huge_pages,
             next: 0,
             end: 0,
             counted: 0,
@@ -121,7 +123,7 @@ impl<const UNIT: usize> Bump<UNIT> {
             if units > start + chunk_units - first {
                 continue;
             }
-            let mapped = Chunk::map(chunk_units as usize * UNIT);
+            let mapped = Chunk::map(chunk_units as usize * UNIT, self.huge_pages);
             let biased = mapped.base.as_ptr().wrapping_sub(start as usize * UNIT);
             arena.biased[index as usize % CHUNKS_MAX].store(biased, Ordering::Relaxed);
             self.chunks.push(mapped.chunk);

@@ -1,8 +1,8 @@
 //! Where arena memory comes from: anonymous mappings, given back to the system as a whole.
 //!
 //! A mapping costs memory only as it is touched, so that a chunk may be much larger than what is in it; and its memory
-//! leaves the process the moment the memtable is dropped, whatever allocator the program uses. Chunks of a huge page or
-//! more ask for huge pages: random look-ups in small pages spend more time in page walks than in the tree.
+//! leaves the process the moment the memtable is dropped, whatever allocator the program uses. Large chunks of large
+//! memtables ask for huge pages: random look-ups in small pages spend more time in page walks than in the tree.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;
@@ -12,7 +12,7 @@ use memmap2::{Advice, MmapMut, MmapOptions};
 const PAGE: usize = 4096;
 const HUGE_PAGE: usize = 2 << 20;
 
-/// One mapping, aligned to 4 KiB, or to 2 MiB if it is at least that long.
+/// One mapping, aligned to 4 KiB, or to 2 MiB if it has huge pages.
 pub(super) struct Chunk {
     /// Kept for its `Drop`; the memory is reached by addresses only.
     _map: MmapMut,
@@ -27,9 +27,9 @@ pub(super) struct Mapped {
 }
 
 impl Chunk {
-    /// Maps `bytes` bytes, all zero. Ends the process as any failed allocation does if the system refuses.
-    pub(super) fn map(bytes: usize) -> Mapped {
-        let huge = bytes >= HUGE_PAGE;
+    /// Maps `bytes` bytes, all zero; in huge pages, if the caller likes them and the chunk is as long as one. Ends the process as any failed allocation does if the system refuses.
+    pub(super) fn map(bytes: usize, likes_huge_pages: bool) -> Mapped {
+        let huge = likes_huge_pages && bytes >= HUGE_PAGE;
         let slack = if huge { HUGE_PAGE } else { 0 };
         let refused = || -> ! {
             handle_alloc_error(Layout::from_size_align(bytes, PAGE).unwrap_or(Layout::new::<[u8; PAGE]>()))

@@ -59,6 +59,17 @@ impl Heads {
         self.compare_each(slots_max, len, head)
     }
 
+    /// Slots among the first `len` whose head equals `head`: a bit each.
+    #[inline]
+    pub(crate) fn equal(&self, slots_max: usize, len: usize, head: u32) -> u32 {
+        #[cfg(target_arch = "x86_64")]
+        if slots_max == SLOTS_MAX {
+            // SAFETY: all x86-64 processors have SSE2.
+            return unsafe { Self::equal_sse2(self.fours(), len, head) };
+        }
+        self.compare_each(slots_max, len, head).equal
+    }
+
     pub(crate) fn compare_each(&self, slots_max: usize, len: usize, head: u32) -> Compared {
         let (mut below, mut equal) = (0_u32, 0_u32);
         for (i, word) in self.words[..slots_max.div_ceil(2)].iter().enumerate() {
@@ -78,33 +89,50 @@ impl Heads {
     #[inline]
     fn compare_sse2(&self, len: usize, head: u32) -> Compared {
         use std::arch::x86_64::{
-            __m128i, _mm_add_epi32, _mm_and_si128, _mm_cmpeq_epi32, _mm_cmpgt_epi32, _mm_cvtsi128_si32,
-            _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32, _mm_sad_epu8, _mm_set_epi64x,
-            _mm_set1_epi32, _mm_setzero_si128, _mm_unpackhi_epi64,
+            _mm_add_epi32, _mm_and_si128, _mm_cmpgt_epi32, _mm_cvtsi128_si32, _mm_packs_epi16,
+            _mm_packs_epi32, _mm_sad_epu8, _mm_set_epi64x, _mm_set1_epi32, _mm_setzero_si128,
+            _mm_unpackhi_epi64,
         };
-        let load = |i: usize| self.words[i].load(Ordering::Relaxed) as i64;
-        let four = |i: usize| _mm_set_epi64x(load(i + 1), load(i));
-        let heads: [__m128i; 3] = [four(0), four(2), four(4)];
+        let heads = self.fours();
         let (target, zero) = (_mm_set1_epi32((head ^ FLIP) as i32), _mm_setzero_si128());
         // From three times four to a byte a slot, all ones or zero; the last four belong to no slot.
-        let bytes = |a, b, c| _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, zero));
-        let below = bytes(
-            _mm_cmpgt_epi32(target, heads[0]),
-            _mm_cmpgt_epi32(target, heads[1]),
-            _mm_cmpgt_epi32(target, heads[2]),
-        );
-        let equal = bytes(
-            _mm_cmpeq_epi32(target, heads[0]),
-            _mm_cmpeq_epi32(target, heads[1]),
-            _mm_cmpeq_epi32(target, heads[2]),
+        let below = _mm_packs_epi16(
+            _mm_packs_epi32(_mm_cmpgt_epi32(target, heads[0]), _mm_cmpgt_epi32(target, heads[1])),
+            _mm_packs_epi32(_mm_cmpgt_epi32(target, heads[2]), zero),
         );
         // Slots not in use may change under our eyes: they don't count.
         let [low, high] = USED[len];
         let sums = _mm_sad_epu8(_mm_and_si128(below, _mm_set_epi64x(high, low)), zero);
         Compared {
             below: _mm_cvtsi128_si32(_mm_add_epi32(sums, _mm_unpackhi_epi64(sums, sums))) as usize,
-            equal: _mm_movemask_epi8(equal) as u32 & ((1 << len) - 1),
+            equal: Self::equal_sse2(heads, len, head),
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn equal_sse2(heads: [std::arch::x86_64::__m128i; 3], len: usize, head: u32) -> u32 {
+        use std::arch::x86_64::{
+            _mm_cmpeq_epi32, _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi32,
+            _mm_setzero_si128,
+        };
+        let target = _mm_set1_epi32((head ^ FLIP) as i32);
+        let equal = _mm_packs_epi16(
+            _mm_packs_epi32(_mm_cmpeq_epi32(target, heads[0]), _mm_cmpeq_epi32(target, heads[1])),
+            _mm_packs_epi32(_mm_cmpeq_epi32(target, heads[2]), _mm_setzero_si128()),
+        );
+        _mm_movemask_epi8(equal) as u32 & ((1 << len) - 1)
+    }
+
+    /// All heads, four to a register.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn fours(&self) -> [std::arch::x86_64::__m128i; 3] {
+        let load = |i: usize| self.words[i].load(Ordering::Relaxed) as i64;
+        let four = |i: usize| std::arch::x86_64::_mm_set_epi64x(load(i + 1), load(i));
+        [four(0), four(2), four(4)]
     }
 }
 

@@ -18,6 +18,9 @@ use crate::memtable::Kind;
 /// Granularity of node addresses: two cache lines, which the processor fetches together.
 pub(super) const NODE_UNIT: usize = 128;
 
+/// Memory that a memtable must be expected to need, in bytes, for huge pages to be worth what the last one of them wastes.
+const HUGE_PAGES_FROM: usize = 16 << 20;
+
 /// What the writer allocates from. Dropping it frees every node and record.
 pub(super) struct Store {
     records: Bump<RECORD_UNIT>,
@@ -41,15 +44,12 @@ impl Drop for Store {
 }
 
 impl Store {
-    /// Nothing is mapped before it is needed. Big first chunks if much is expected: see [`super::chunk`].
+    /// Nothing is mapped before it is needed, and first chunks are small, so that a memtable with little in it is small. Chunks grow,
+    /// and from [`HUGE_PAGES_FROM`] on they are huge pages.
     pub(super) fn new(bytes_hint: usize) -> (Self, Arena<RECORD_UNIT>) {
-        let (record_bytes, node_bytes) = match bytes_hint {
-            0x100_0000.. => (2 << 20, 2 << 20),
-            0x10_0000.. => (256 << 10, 64 << 10),
-            _ => (32 << 10, 16 << 10),
-        };
-        let (records, record_arena) = Bump::new(record_bytes);
-        let (nodes, node_arena) = Bump::new(node_bytes);
+        let huge_pages = bytes_hint >= HUGE_PAGES_FROM;
+        let (records, record_arena) = Bump::new(64 << 10, huge_pages);
+        let (nodes, node_arena) = Bump::new(32 << 10, huge_pages);
         let store = Self { records, nodes, node_arena, outside: Vec::new(), outside_bytes: 0 };
         (store, record_arena)
     }

@@ -153,11 +153,22 @@ impl<const N: usize> Tree<N> {
     #[inline]
     pub(crate) fn get(&self, target: Target<'_>) -> Option<RecordId> {
         let (leaf, perm, on_bound) = self.descend(target);
-        let found = leaf.find(self, perm, target, Before::Less);
-        if found.tied {
-            let id = leaf.record(perm.slot(found.rank));
-            if self.record(id).key() == target.key {
+        let candidates = leaf.candidates(perm, target.key);
+        if candidates.is_power_of_two() {
+            // The usual case: whether it is the key is all there is to know, not what is before it.
+            let id = leaf.record(candidates.trailing_zeros() as usize);
+            let record = self.record(id);
+            record.prefetch_value();
+            if record.key() == target.key && record.seq() <= target.seq {
                 return Some(id);
+            }
+        } else if candidates != 0 {
+            let found = leaf.find(self, perm, target, Before::Less);
+            if found.tied {
+                let id = leaf.record(perm.slot(found.rank));
+                if self.record(id).key() == target.key {
+                    return Some(id);
+                }
             }
         }
         // The key's versions may go on behind the leaf's end; and if it lacks the leaf's prefix, they may begin there.

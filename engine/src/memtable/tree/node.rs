@@ -111,6 +111,12 @@ pub(super) trait Slotted<const N: usize> {
         RecordId(std::num::NonZeroU32::new(unit).expect("a slot in use names a record"))
     }
 
+    /// Slots with the head that a key would have: nowhere else is that key.
+    #[inline]
+    fn candidates(&self, perm: Perm, key: &[u8]) -> u32 {
+        self.slots().heads.equal(N, perm.len(), head(key, perm.prefix().len))
+    }
+
     /// The place of a target whose key has the node's prefix. Of one that lacks it, nothing but this: if it is not
     /// `tied`, or no entry equals the target.
     #[inline]

@@ -107,6 +107,12 @@ impl<'t> Record<'t> {
         Self { at, _tree: PhantomData }
     }
 
+    /// Has the line behind the record's first fetched, while that one is waited for.
+    #[inline]
+    pub(super) fn prefetch_value(self) {
+        prefetch(self.at.as_ptr().wrapping_byte_add(64));
+    }
+
     #[inline]
     fn tag(self) -> u64 {
         // SAFETY: `new`'s caller vouches for a whole record at `at`, aligned to 8.
