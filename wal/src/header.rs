@@ -105,6 +105,12 @@ impl SegmentHeader {
     }
 }
 
+/// The number in a page, if it is the sound header of some segment of this store.
+pub(crate) fn segment_number_in(page: &[u8], path: &Path, store_id: u64) -> Option<u64> {
+    let sound = check(page, SEGMENT_MAGIC, "a log segment", path, store_id);
+    sound.ok().map(|()| LE::read_u64(&page[24..32]))
+}
+
 /// The header page of a staging file with a ring of `ring_bytes`.
 pub(crate) fn encode_staging(store_id: u64, ring_bytes: u64) -> [u8; PAGE] {
     let mut page = begin(STAGING_MAGIC, store_id);

@@ -117,6 +117,61 @@ fn what_is_replayed_after_a_failed_sync_survives_the_next_power_loss() {
     }
 }
 
+/// A directory sync fails, and its renames stay visible but are never durable. Later the power goes, and a file has two names: that of
+/// the segment it is, and that of the spare it was. It must not be taken for a spare.
+#[test]
+fn a_segment_under_the_name_of_a_spare_is_left_alone() {
+    let mut world = calm_world(9);
+    let mut session = world.open().unwrap();
+    for _ in 0..10 {
+        world.append(&mut session, 100).unwrap();
+    }
+    session.log.wait_durable(session.log.appended()).unwrap();
+    drop(session);
+    world.disk.process_death();
+    // The simulated disk has no hard links but those that a crash makes; a copy with the same header shows as well.
+    let segment = world.disk.read_raw("/log/0000000001.log").unwrap();
+    world.disk.write_raw("/log/spare-0.log", &segment).unwrap();
+    let session = world.open().unwrap();
+    assert_eq!(session.log.stats().segments_created, 1, "the alias was used");
+    assert!(!world.disk.file_names().contains(&Path::new("/log/spare-0.log").to_path_buf()));
+}
+
+/// Directory syncs fail often, names come and go in any combination.
+#[test]
+fn failed_directory_syncs_and_lost_names_lose_no_log() {
+    for_each_seed(300, |seed| {
+        let mut world = World::new(seed, SimConfig::default());
+        world.options.segment_bytes_max = 64 << 10;
+        for _ in 0..8 {
+            world.disk.configure(|c| c.dir_sync_error = 0.25);
+            if let Ok(mut session) = world.open() {
+                for _ in 0..40 {
+                    let len = 500 + world.size();
+                    if world.append(&mut session, len).is_err() {
+                        break;
+                    }
+                    if world.rng.one_in(5) && session.log.wait_durable(session.log.appended()).is_err() {
+                        break;
+                    }
+                    if world.rng.one_in(8) {
+                        let upto = world.rng.below(world.appended.len() as u64) as usize;
+                        world.from = world.appended[upto].end;
+                        world.appended.drain(..=upto);
+                        session.log.release(world.from);
+                    }
+                }
+                world.note_durable(&session);
+            }
+            world.crash();
+        }
+        world.disk.configure(|c| c.dir_sync_error = 0.0);
+        assert_eq!(world.session(10), Fate::Ended);
+        world.lose_power();
+        assert_eq!(world.session(0), Fate::Ended);
+    });
+}
+
 /// Every operation of a workload fails once, in turn; then the store opens and has what was promised.
 #[test]
 fn the_nth_operation_fails() {

@@ -291,9 +291,11 @@ impl Pump {
     }
 
     /// Recycles or removes one segment that is released or cut off.
-    pub(crate) fn recycle_one(&mut self) -> Result<bool> {
+    fn recycle_one(&mut self) -> Result<bool> {
         self.released = self.shared.requests.0.released.load(Ordering::SeqCst);
-        let Some(segment) = self.segments.pop_released(self.released, self.writer.written()) else {
+        let is_full = self.shared.full_reason().is_some();
+        let written = self.writer.written();
+        let Some(segment) = self.segments.pop_released(self.released, written, is_full) else {
             return Ok(false);
         };
         if self.lane.in_flight() > 0 {
@@ -301,7 +303,6 @@ impl Pump {
             self.lane.submit()?;
         }
         // On a full disk any segment is better than none.
-        let is_full = self.shared.full_reason().is_some();
         let last = self.segments.last().filter(|_| !is_full);
         let capacity_min = last.map_or(0, |s| s.capacity);
         let kept = self.preparer.recycle(&segment, capacity_min)?;

@@ -101,11 +101,13 @@ impl Segments {
     }
 
     /// Takes a segment out that was cut off, or the oldest one if it ends before `released` and is written to no more.
-    pub(crate) fn pop_released(&mut self, released: Lsn, written: Lsn) -> Option<Segment> {
+    ///
+    /// On a full disk even one that lay ready for the run before is taken while this run has no segment.
+    pub(crate) fn pop_released(&mut self, released: Lsn, written: Lsn, is_full: bool) -> Option<Segment> {
         if let Some(newest) = self.cut.last() {
             // Newest first: what is linked from it becomes the newest. Before this run has a segment only one that holds nothing at
             // all may go, and not the last of all.
-            let is_unused = newest.start >= self.first_link.start;
+            let is_unused = is_full && newest.start >= self.first_link.start;
             let may_go = self.last().is_some() || (is_unused && self.live.len() + self.cut.len() > 1);
             return if may_go { self.cut.pop() } else { None };
         }

@@ -53,6 +53,7 @@ pub(crate) mod chain;
 pub(crate) mod finish;
 pub(crate) mod reader;
 pub(crate) mod scan;
+mod spares;
 mod start;
 mod tail;
 

@@ -8,7 +8,8 @@ use ringwood_ring::{Disk, Lane, page_ceil};
 use super::chain::{Chain, Run};
 use super::reader::RunReader;
 use super::scan::{Assembler, Evidence, Nonsense, Scanned, Sink, later_promise, scan};
-use super::{READ_BYTES, RecoveryReport, alloc, finish};
+use super::spares::FoundSpare;
+use super::{READ_BYTES, RecoveryReport, alloc, finish, spares};
 use crate::pump::segments::{Link, Segment};
 use crate::record::Seed;
 use crate::staging::file::{Staged, StagingFile};
@@ -25,6 +26,7 @@ pub(crate) struct Recovered {
     /// How the next run continues.
     pub(crate) link: Link,
     pub(crate) staging: Option<StagingFile>,
+    pub(crate) spares: Vec<FoundSpare>,
 }
 
 /// Reads the log from `from` on into `sink` and makes all of it durable. Idempotent.
@@ -39,6 +41,8 @@ pub(crate) fn recover(
 ) -> Result<Recovered> {
     let mut chain = Chain::find(disk, lane, dir, store_id, from)?;
     let staging = StagingFile::find(disk, lane, dir, store_id)?;
+    let spares = spares::find(disk, lane, dir, store_id)?;
+    let number_max = spares.iter().filter_map(|s| s.number).fold(chain.number_max, u64::max);
     let mut assembler = Assembler::new(sink);
     let mut segments: Vec<Segment> = Vec::new();
     report.segments = chain.runs.iter().map(|r| r.segments.len() as u64).sum();
@@ -59,9 +63,10 @@ pub(crate) fn recover(
             prev_number: 0,
             prev_end: 0,
             start: page_ceil(from as usize) as Lsn,
-            number: chain.number_max + 1,
+            number: number_max + 1,
         },
         staging,
+        spares,
     };
     report.end = from;
     if let Some(run) = newest {
