@@ -93,10 +93,15 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Opens it, on an idle lane.
+    /// Opens it, on an idle lane. One that does not open is removed.
     pub(crate) fn open(self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
-        let table = Table::open(&store.disk, lane, &store.cache, &self.path, self.meta.id)?;
-        Ok(TableHandle::new(table, self.meta, &store.graveyard))
+        match Table::open(&store.disk, lane, &store.cache, &self.path, self.meta.id) {
+            Ok(table) => Ok(TableHandle::new(table, self.meta, &store.graveyard)),
+            Err(error) => {
+                self.discard(store);
+                Err(error.into())
+            }
+        }
     }
 
     /// Removes a table that will not be used.

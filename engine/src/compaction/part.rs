@@ -76,7 +76,8 @@ impl PartJob {
         if !merge.is_over() || lane.in_flight() > 0 {
             return Ok(JobState::Running);
         }
-        for written in self.written.drain(..) {
+        // One by one: those that are left when one fails are removed.
+        while let Some(written) = self.written.pop() {
             let table = written.open(store, lane)?;
             self.compaction.add_output(table);
         }

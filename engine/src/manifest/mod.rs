@@ -180,7 +180,13 @@ impl Manifest {
         let header = FileHeader { number, ..self.header };
         let old = files::manifest(&self.dir, self.header.number);
         let state = State { next_file: state.next_file.max(number + 1), ..state };
-        *self = Self::write_new(Arc::clone(&self.disk), lane, &self.dir, header, state)?;
+        let made = Self::write_new(Arc::clone(&self.disk), lane, &self.dir, header, state);
+        *self = made.inspect_err(|error| {
+            // On a full disk it may be tried many times. Any other failure leaves open which of the two is in force.
+            if error.kind() == ErrorKind::Full {
+                let _ = self.disk.remove(&files::manifest(&self.dir, number));
+            }
+        })?;
         // Of no use from here on; if this fails, the next open removes it.
         let _ = self.disk.remove(&old);
         Ok(())
@@ -282,6 +288,6 @@ fn write_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path, number: u64) 
     disk.truncate(&file, text.len() as u64)?;
     sync_file(lane, &file, false)?;
     disk.rename(&new, &dir.join(CURRENT))?;
-    disk.sync_dir(dir)?;
-    Ok(())
+    // The new manifest may be in force from here on: no failure may pass for a full disk on which nothing has changed.
+    disk.sync_dir(dir).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))
 }
