@@ -64,9 +64,7 @@ struct State {
     flushing: Option<u32>,
     /// Tables that are inputs of running compactions.
     busy: Busy,
-    /// Running compactions, by tree.
-    running: BTreeMap<u32, usize>,
-    /// Where they will put what they write.
+    /// Where the running compactions will put what they write: one each.
     targets: Vec<Target>,
     /// Parts of compactions that no worker has taken yet.
     parts: VecDeque<PartJob>,
@@ -169,12 +167,6 @@ impl Background {
         if let Some(at) = state.targets.iter().position(|t| Some(t) == target.as_ref()) {
             state.targets.swap_remove(at);
         }
-        if let Some(count) = state.running.get_mut(&compaction.tree.id) {
-            *count -= 1;
-            if *count == 0 {
-                state.running.remove(&compaction.tree.id);
-            }
-        }
         match compaction.ticket {
             // Whoever asked is told; asking again is theirs.
             Some(ticket) => state.settle(ticket, result.clone()),
@@ -195,7 +187,7 @@ impl Background {
             return None;
         }
         let trees = store.trees.load_full();
-        let manual = state.manual.iter().position(|(tree, _)| !state.running.contains_key(tree));
+        let manual = state.manual.iter().position(|(tree, _)| !state.targets.iter().any(|t| t.tree == *tree));
         if let Some((id, ticket)) = manual.and_then(|at| state.manual.remove(at)) {
             let tree = trees.get(&id);
             let version = tree.map(|tree| Arc::clone(&tree.view().version));
@@ -239,7 +231,6 @@ impl Background {
 
     fn start(state: &mut State, store: &Store, compaction: Compaction) -> PartJob {
         state.busy.extend(compaction.pick.inputs.iter().map(|(_, t)| t.meta.id));
-        *state.running.entry(compaction.tree.id).or_default() += 1;
         state.targets.extend(Target::of(compaction.tree.id, &compaction.pick));
         state.parts.extend(compaction.into_parts(store));
         state.parts.pop_front().expect("a compaction has at least one part")

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringwood_sstable::{BlockFetch, Kind, SEQ_MAX};
+use ringwood_sstable::{BlockFetch, FetchLane, Kind, SEQ_MAX, entry_cmp};
 
 use crate::Result;
 use crate::merge::MergeHeap;
@@ -22,7 +22,7 @@ use crate::store::Store;
 use crate::tree::Tree;
 use crate::value::Value;
 use crate::version::View;
-use source::{Goal, Lanes, Source};
+use source::{Goal, Source};
 
 /// A position among the entries of a keyspace, as they were when the cursor was made. Owned, re-seekable, one thread at a time (it may be sent to
 /// another).
@@ -213,7 +213,7 @@ impl Cursor {
             if is_done {
                 break;
             }
-            Lanes(&self.store).run(&mut self.fetch)?;
+            self.store.scan_lanes.fetch(&mut self.fetch)?;
             for source in &mut self.sources {
                 source.supply(&mut self.fetch)?;
             }
@@ -244,13 +244,9 @@ impl Cursor {
                 }
                 skip = true;
             }
-            self.sources[first].next(&Lanes(&self.store))?;
+            self.sources[first].next(&self.store.scan_lanes)?;
             let sources = &self.sources;
-            if sources[first].is_valid() {
-                self.heap.first_moved(|a, b| comes_before(sources, a, b));
-            } else {
-                self.heap.first_ended(|a, b| comes_before(sources, a, b));
-            }
+            self.heap.first_went(sources[first].is_valid(), |a, b| comes_before(sources, a, b));
         }
         Ok(false)
     }
@@ -268,13 +264,9 @@ impl Cursor {
                 if source.seq() <= self.seq {
                     self.held = (source.kind() == Kind::Put).then(|| source.value_owned());
                 }
-                self.sources[first].prev(&Lanes(&self.store))?;
+                self.sources[first].prev(&self.store.scan_lanes)?;
                 let sources = &self.sources;
-                if sources[first].is_valid() {
-                    self.heap.first_moved(|a, b| comes_before(sources, b, a));
-                } else {
-                    self.heap.first_ended(|a, b| comes_before(sources, b, a));
-                }
+                self.heap.first_went(sources[first].is_valid(), |a, b| comes_before(sources, b, a));
             }
             if self.held.is_some() {
                 self.state = State::Backward;
@@ -285,14 +277,10 @@ impl Cursor {
     }
 }
 
-/// The order of entries: key, then newest first.
 #[inline]
 fn comes_before(sources: &[Source], a: usize, b: usize) -> bool {
     let (a, b) = (&sources[a], &sources[b]);
-    match a.key().cmp(b.key()) {
-        std::cmp::Ordering::Equal => a.seq() > b.seq(),
-        order => order.is_lt(),
-    }
+    entry_cmp(a.key(), a.seq(), b.key(), b.seq()).is_lt()
 }
 
 impl fmt::Debug for Cursor {

@@ -28,17 +28,12 @@ impl MergeHeap {
         self.inputs.first().map(|&i| i as usize)
     }
 
-    /// The first input moved on: finds its new place.
-    pub(crate) fn first_moved(&mut self, mut before: impl FnMut(usize, usize) -> bool) {
-        self.sift_down(0, &mut before);
-    }
-
-    /// The first input has ended.
-    pub(crate) fn first_ended(&mut self, mut before: impl FnMut(usize, usize) -> bool) {
-        if !self.inputs.is_empty() {
+    /// The first input went on: finds its new place if it has an entry, and leaves it out if it is at its end.
+    pub(crate) fn first_went(&mut self, has_entry: bool, mut before: impl FnMut(usize, usize) -> bool) {
+        if !has_entry && !self.inputs.is_empty() {
             self.inputs.swap_remove(0);
-            self.sift_down(0, &mut before);
         }
+        self.sift_down(0, &mut before);
     }
 
     fn sift_down(&mut self, mut at: usize, before: &mut impl FnMut(usize, usize) -> bool) {
@@ -77,11 +72,7 @@ mod tests {
             while let Some(i) = heap.first() {
                 merged.push(inputs[i][at[i]]);
                 at[i] += 1;
-                if at[i] < inputs[i].len() {
-                    heap.first_moved(|a, b| before(&at, a, b));
-                } else {
-                    heap.first_ended(|a, b| before(&at, a, b));
-                }
+                heap.first_went(at[i] < inputs[i].len(), |a, b| before(&at, a, b));
             }
             let mut all: Vec<usize> = inputs.concat();
             all.sort_unstable();

@@ -65,10 +65,9 @@ pub(crate) fn open(
         Err(e) if e.kind() != IoErrorKind::AlreadyExists => return Err(e.into()),
         _ => disk.sync_dir(dir)?,
     }
-    let log_soft = 2 * (crate::options::FROZEN_MAX as u64 + 2) * budget.write_buffer;
     let wal_options = WalOptions {
         staging_bytes: budget.staging,
-        log_bytes_max: 4 * log_soft + (256 << 20),
+        log_bytes_max: 4 * budget.log_bytes_soft() + (256 << 20),
         segment_bytes_max: budget.write_buffer.clamp(1 << 20, 64 << 20),
         sync_mode: options.sync_mode,
         stepper: stepper.clone(),

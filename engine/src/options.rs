@@ -227,6 +227,11 @@ impl Budget {
         compactions + flush + self.log_buffers as u64 + CONTROL_BYTES
     }
 
+    /// Log that may be alive before small memtables are flushed for its sake, in bytes.
+    pub(crate) fn log_bytes_soft(&self) -> u64 {
+        2 * (FROZEN_MAX as u64 + 2) * self.write_buffer
+    }
+
     /// Everything but cache, indexes and filters.
     fn fixed_bytes(&self) -> u64 {
         self.io_bytes() + self.staging as u64 + (FROZEN_MAX as u64 + 1) * self.write_buffer

@@ -186,18 +186,13 @@ impl Store {
 
     /// Freezes memtables that hold back the log: a small keyspace that is seldom written would keep all of it alive.
     fn freeze_laggards(&self, commit: &Commit) {
-        let horizon = commit.appender.position().saturating_sub(self.log_bytes_soft());
+        let horizon = commit.appender.position().saturating_sub(self.budget.log_bytes_soft());
         for tree in self.trees.load().values() {
             let active = Arc::clone(&tree.view().active);
             if !active.table.is_empty() && active.log_start < horizon {
                 self.freeze(commit, tree);
             }
         }
-    }
-
-    /// Log that may be alive before small memtables are flushed for its sake, in bytes.
-    pub(crate) fn log_bytes_soft(&self) -> u64 {
-        2 * (FROZEN_MAX as u64 + 2) * self.budget.write_buffer
     }
 }
 

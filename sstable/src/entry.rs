@@ -60,6 +60,7 @@ pub struct Entry<'a> {
 /// assert_eq!(entry_cmp(b"a", 7, b"b", 9), Ordering::Less);
 /// assert_eq!(entry_cmp(b"a", 9, b"a", 7), Ordering::Less);
 /// ```
+#[inline]
 #[must_use]
 pub fn entry_cmp(key_a: &[u8], seq_a: u64, key_b: &[u8], seq_b: u64) -> Ordering {
     key_a.cmp(key_b).then(seq_b.cmp(&seq_a))

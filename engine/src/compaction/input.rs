@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ringwood_ring::{Arena, Buf, Completion, Lane, Op};
-use ringwood_sstable::{Entry, RawRun};
+use ringwood_sstable::{Entry, RawRun, entry_cmp};
 
 use super::plan::{Extent, KeyRange};
 use crate::{Error, ErrorKind, Result};
@@ -80,7 +80,7 @@ impl Inputs {
     pub(crate) fn comes_before(&self, a: usize, b: usize) -> bool {
         let (key_a, seq_a) = self.place(a);
         let (key_b, seq_b) = self.place(b);
-        key_a.cmp(key_b).then(seq_b.cmp(&seq_a)).is_lt()
+        entry_cmp(key_a, seq_a, key_b, seq_b).is_lt()
     }
 
     fn place(&self, run: usize) -> (&[u8], u64) {

@@ -23,6 +23,7 @@ use crate::{Error, ErrorKind, Result};
 const STEP_ENTRIES: usize = 4096;
 /// Tokens of writes have this bit and the table's number; reads have their number in the plan.
 const WRITE_BIT: u64 = 1 << 63;
+
 /// Merges one key range of a compaction. Stepped by a [`Worker`](crate::background::Worker).
 pub(crate) struct PartJob {
     compaction: Arc<Compaction>,
@@ -136,12 +137,11 @@ impl Merge {
             };
             let inputs = &self.inputs;
             match state {
-                State::Ready => self.heap.first_moved(|a, b| inputs.comes_before(a, b)),
-                State::End => self.heap.first_ended(|a, b| inputs.comes_before(a, b)),
                 State::Blocked => {
                     self.awaited = Some(run);
                     return Ok(true);
                 }
+                _ => self.heap.first_went(state == State::Ready, |a, b| inputs.comes_before(a, b)),
             }
         }
         Ok(false)

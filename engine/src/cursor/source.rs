@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ringwood_sstable::{Aim, BlockFetch, FetchLane, Kind, TableCursor, TableError};
+use ringwood_ring::LanePool;
+use ringwood_sstable::{Aim, BlockFetch, Kind, TableCursor};
 
 use crate::Result;
 use crate::memtable::MemtableCursor;
-use crate::store::Store;
 use crate::value::Value;
 use crate::version::{TableHandle, View};
 
@@ -38,22 +38,8 @@ impl<'a> From<Goal<'a>> for Aim<'a> {
     }
 }
 
-/// Lanes for blocks that a cursor misses: checked out for one call, and idle again when it returns (rule R0).
-pub(super) struct Lanes<'a>(pub(super) &'a Arc<Store>);
-
-impl Lanes<'_> {
-    pub(super) fn run(&self, fetch: &mut BlockFetch) -> Result<()> {
-        fetch.run(&mut *self.0.scan_lanes.checkout()?);
-        Ok(())
-    }
-}
-
-impl FetchLane for Lanes<'_> {
-    fn fetch(&self, fetch: &mut BlockFetch) -> Result<(), TableError> {
-        fetch.run(&mut *self.0.scan_lanes.checkout()?);
-        Ok(())
-    }
-}
+/// Where the blocks that a cursor misses are fetched: a lane is checked out for one call, and idle again when it returns (rule R0).
+pub(super) type Lanes = Arc<LanePool>;
 
 /// One sorted input of a cursor.
 #[allow(clippy::large_enum_variant, reason = "a handful a cursor, and no pointer to chase")]
@@ -120,7 +106,7 @@ impl Source {
     }
 
     #[inline]
-    pub(super) fn next(&mut self, lanes: &Lanes<'_>) -> Result<()> {
+    pub(super) fn next(&mut self, lanes: &Lanes) -> Result<()> {
         match self {
             Source::Memtable(cursor) => cursor.next(),
             Source::Table(cursor) => cursor.next(lanes)?,
@@ -130,7 +116,7 @@ impl Source {
     }
 
     #[inline]
-    pub(super) fn prev(&mut self, lanes: &Lanes<'_>) -> Result<()> {
+    pub(super) fn prev(&mut self, lanes: &Lanes) -> Result<()> {
         match self {
             Source::Memtable(cursor) => cursor.prev(),
             Source::Table(cursor) => cursor.prev(lanes)?,
@@ -264,7 +250,7 @@ impl LevelCursor {
         }
     }
 
-    fn step(&mut self, aim: Aim<'_>, lanes: &Lanes<'_>) -> Result<()> {
+    fn step(&mut self, aim: Aim<'_>, lanes: &Lanes) -> Result<()> {
         self.is_forward = aim == Aim::Next;
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         if self.is_forward {
