@@ -3,12 +3,9 @@
 
 mod lane;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{
-    Arena, Caps, Counters, DirLock, Disk, File, Lane, LaneSpec, OpenOptions, Result, SharedMap, Space, os,
-};
+use crate::{Arena, Caps, Counters, Disk, Lane, LaneSpec, Result, os};
 
 /// A disk through plain system calls.
 #[derive(Debug)]
@@ -37,49 +34,8 @@ impl Disk for SyscallDisk {
     fn counters(&self) -> &Counters {
         &self.counters
     }
-    fn now(&self) -> u64 {
-        os::monotonic_ns()
-    }
-    fn random(&self) -> u64 {
-        os::random()
-    }
     fn lane(&self, spec: LaneSpec) -> Result<Box<dyn Lane>> {
         Ok(Box::new(lane::SyscallLane::new(Arc::clone(&self.counters), spec)))
     }
-    fn open(&self, path: &Path, options: OpenOptions) -> Result<File> {
-        os::open(path, options)
-    }
-    fn len(&self, file: &File) -> Result<u64> {
-        os::len(file)
-    }
-    fn allocate(&self, file: &File, len: u64) -> Result<()> {
-        os::allocate(file, len)
-    }
-    fn truncate(&self, file: &File, len: u64) -> Result<()> {
-        os::truncate(file, len)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        os::rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> Result<()> {
-        os::remove(path)
-    }
-    fn create_dir(&self, path: &Path) -> Result<()> {
-        os::create_dir(path)
-    }
-    fn list(&self, dir: &Path) -> Result<Vec<PathBuf>> {
-        os::list(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> Result<()> {
-        os::sync_dir(dir)
-    }
-    fn lock_dir(&self, dir: &Path) -> Result<Box<dyn DirLock>> {
-        os::lock_dir(dir)
-    }
-    fn map_shared(&self, file: &File, len: usize) -> Result<SharedMap> {
-        os::map_shared(file, len)
-    }
-    fn space(&self, path: &Path) -> Result<Space> {
-        os::space(path)
-    }
+    os::os_calls!();
 }

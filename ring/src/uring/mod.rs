@@ -42,7 +42,6 @@ mod ring_tests;
 mod tests;
 
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -57,10 +56,7 @@ pub(crate) use self::refusal::Refusal;
 use self::refusal::ring_path;
 use self::setup::{Flags, Role, climb_down};
 use crate::os::Host;
-use crate::{
-    Arena, Caps, Class, Counters, DirLock, Disk, File, IoError, IoErrorKind, Lane, LaneSpec, OpenOptions,
-    Owner, Result, SharedMap, Space, os,
-};
+use crate::{Arena, Caps, Class, Counters, Disk, IoError, IoErrorKind, Lane, LaneSpec, Owner, Result, os};
 
 /// Most entries of a submission queue that kernels give.
 const DEPTH_MAX: u32 = 32_768;
@@ -196,12 +192,6 @@ impl Disk for UringDisk {
     fn counters(&self) -> &Counters {
         &self.counters
     }
-    fn now(&self) -> u64 {
-        os::monotonic_ns()
-    }
-    fn random(&self) -> u64 {
-        os::random()
-    }
     fn lane(&self, spec: LaneSpec) -> Result<Box<dyn Lane>> {
         if !self.process.is_current() {
             let hint =
@@ -230,40 +220,5 @@ impl Disk for UringDisk {
         let core = Core::new(port, Arc::clone(&self.counters), spec.class, depth, linger);
         Ok(Box::new(lane::UringLane::new(core, spec.owner)))
     }
-    fn open(&self, path: &Path, options: OpenOptions) -> Result<File> {
-        os::open(path, options)
-    }
-    fn len(&self, file: &File) -> Result<u64> {
-        os::len(file)
-    }
-    fn allocate(&self, file: &File, len: u64) -> Result<()> {
-        os::allocate(file, len)
-    }
-    fn truncate(&self, file: &File, len: u64) -> Result<()> {
-        os::truncate(file, len)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        os::rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> Result<()> {
-        os::remove(path)
-    }
-    fn create_dir(&self, path: &Path) -> Result<()> {
-        os::create_dir(path)
-    }
-    fn list(&self, dir: &Path) -> Result<Vec<PathBuf>> {
-        os::list(dir)
-    }
-    fn sync_dir(&self, dir: &Path) -> Result<()> {
-        os::sync_dir(dir)
-    }
-    fn lock_dir(&self, dir: &Path) -> Result<Box<dyn DirLock>> {
-        os::lock_dir(dir)
-    }
-    fn map_shared(&self, file: &File, len: usize) -> Result<SharedMap> {
-        os::map_shared(file, len)
-    }
-    fn space(&self, path: &Path) -> Result<Space> {
-        os::space(path)
-    }
+    os::os_calls!();
 }
