@@ -4,6 +4,7 @@ use ringwood_benches::Random;
 use ringwood_ring::{Buf, Completion, Disk, File, Lane, LaneSpec, Op, PAGE};
 
 use crate::Result;
+use crate::crew::Turn;
 use crate::place::Place;
 
 /// Reads pages at random: a batch of them in one wait.
@@ -126,4 +127,27 @@ impl Committer {
         self.at += PAGE as u64;
         Ok(())
     }
+}
+
+/// Commits to `range` of `file` over and over for as long as a turn lasts. The first commit is not counted.
+pub(crate) fn commit_all_turn(
+    place: &Place,
+    disk: &dyn Disk,
+    spec: LaneSpec,
+    way: Way,
+    file: &File,
+    range: std::ops::Range<u64>,
+    turn: &mut Turn<'_>,
+) -> Result<()> {
+    let from = range.start;
+    let mut committer = Committer::new(place, disk, spec, way, file, range)?;
+    committer.commit()?;
+    while turn.more() {
+        if !committer.has_room() {
+            committer.rewind(from);
+        }
+        committer.commit()?;
+        turn.done(1);
+    }
+    Ok(())
 }

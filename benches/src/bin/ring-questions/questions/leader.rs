@@ -16,7 +16,7 @@ use ringwood_ring::{Disk, File, Gate, LaneSpec, Owner};
 use super::{LOG_BYTES, LOG_LANE};
 use crate::contest::{Bench, Contender};
 use crate::crew::Sample;
-use crate::io::{Committer, Way};
+use crate::io::{Committer, Way, commit_all_turn};
 use crate::place::Place;
 use crate::report::Table;
 use crate::{Result, crew};
@@ -107,14 +107,7 @@ fn log_thread(place: &Place, file: &File, writers: usize, slot: Duration) -> Res
             progress.end();
             result
         });
-        let sample = crew::run(&place.halt, disk, LOG_LANE.class, writers, slot, |_, turn| {
-            write()?;
-            while turn.more() {
-                write()?;
-                turn.done(1);
-            }
-            Ok(())
-        });
+        let sample = write_all_turn(place, disk, writers, slot, &write);
         progress.end();
         (pump.join().unwrap_or_else(|p| std::panic::resume_unwind(p)), sample)
     });
@@ -148,15 +141,26 @@ fn leader(place: &Place, file: &File, writers: usize, slot: Duration) -> Result<
         }
         result
     };
-    let sample = crew::run(&place.halt, disk, LOG_LANE.class, writers, slot, |_, turn| {
+    let sample = write_all_turn(place, disk, writers, slot, &write)?;
+    Ok(progress.add_to(sample))
+}
+
+/// Writers that call `write` for as long as a turn lasts. The first of each is not counted.
+fn write_all_turn(
+    place: &Place,
+    disk: &Arc<dyn Disk>,
+    writers: usize,
+    slot: Duration,
+    write: &(impl Fn() -> Result<()> + Sync),
+) -> Result<Sample> {
+    crew::run(&place.halt, disk, LOG_LANE.class, writers, slot, |_, turn| {
         write()?;
         while turn.more() {
             write()?;
             turn.done(1);
         }
         Ok(())
-    })?;
-    Ok(progress.add_to(sample))
+    })
 }
 
 fn alone(place: &Place, file: &File, writers: usize, slot: Duration) -> Result<Sample> {
@@ -164,16 +168,7 @@ fn alone(place: &Place, file: &File, writers: usize, slot: Duration) -> Result<S
     let part = LOG_BYTES / writers as u64;
     let mut sample = crew::run(&place.halt, disk, LOG_LANE.class, writers, slot, |i, turn| {
         let from = i as u64 * part;
-        let mut committer = Committer::new(place, &**disk, LOG_LANE, Way::Chain, file, from..from + part)?;
-        committer.commit()?;
-        while turn.more() {
-            if !committer.has_room() {
-                committer.rewind(from);
-            }
-            committer.commit()?;
-            turn.done(1);
-        }
-        Ok(())
+        commit_all_turn(place, &**disk, LOG_LANE, Way::Chain, file, from..from + part, turn)
     })?;
     sample.extra.push(("writers/commit", 1.0));
     Ok(sample)

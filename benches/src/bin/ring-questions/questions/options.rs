@@ -8,7 +8,7 @@ use ringwood_ring::{Class, Disk, File, LanePool, UringConfig};
 use super::{Backend, LOG_BYTES, LOG_LANE, READ_DEPTH, READ_LANES};
 use crate::contest::{Bench, Contender};
 use crate::crew::Sample;
-use crate::io::{Committer, Reader, Way};
+use crate::io::{Reader, Way, commit_all_turn};
 use crate::place::Place;
 use crate::report::Table;
 use crate::{Result, crew};
@@ -78,15 +78,6 @@ fn reads(
 
 fn commits(place: &Place, disk: &Arc<dyn Disk>, file: &File, slot: Duration) -> Result<Sample> {
     crew::run(&place.halt, disk, LOG_LANE.class, 1, slot, |_, turn| {
-        let mut committer = Committer::new(place, &**disk, LOG_LANE, Way::Chain, file, 0..LOG_BYTES)?;
-        committer.commit()?;
-        while turn.more() {
-            if !committer.has_room() {
-                committer.rewind(0);
-            }
-            committer.commit()?;
-            turn.done(1);
-        }
-        Ok(())
+        commit_all_turn(place, &**disk, LOG_LANE, Way::Chain, file, 0..LOG_BYTES, turn)
     })
 }

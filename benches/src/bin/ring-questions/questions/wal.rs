@@ -4,7 +4,7 @@ use ringwood_ring::{Class, LaneSpec, Owner};
 
 use super::{Backend, LOG_BYTES, LOG_LANE, group, idle};
 use crate::contest::{Bench, Contender};
-use crate::io::{Committer, Way};
+use crate::io::{Way, commit_all_turn};
 use crate::report::Table;
 use crate::{Result, crew};
 
@@ -37,16 +37,7 @@ fn single(bench: &Bench, share: f64) -> Result<Table> {
     let contenders = ways.into_iter().map(|(name, (backend, disk), spec, way)| {
         Contender::new(format!("{backend}: {name}"), move |slot| {
             crew::run(&place.halt, disk, spec.class, 1, slot, |_, turn| {
-                let mut committer = Committer::new(place, &**disk, spec, way, file, 0..LOG_BYTES)?;
-                committer.commit()?;
-                while turn.more() {
-                    if !committer.has_room() {
-                        committer.rewind(0);
-                    }
-                    committer.commit()?;
-                    turn.done(1);
-                }
-                Ok(())
+                commit_all_turn(place, &**disk, spec, way, file, 0..LOG_BYTES, turn)
             })
         })
     });
