@@ -1,5 +1,7 @@
 //! Bugs that the model tests found, each as a story of its own on the simulated disk.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::path::Path;
 use std::sync::Arc;
 
