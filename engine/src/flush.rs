@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringwood_ring::{Completion, Lane};
-use ringwood_sstable::{Entry, Kind};
+use ringwood_sstable::{Entry, Kind, Room};
 
 use crate::Result;
 use crate::background::JobState;
@@ -42,7 +42,11 @@ impl FlushJob {
 
     pub(crate) fn step(&mut self, store: &Arc<Store>, lane: &mut dyn Lane, wait: bool) -> Result<JobState> {
         if self.output.is_none() && self.cursor.valid() {
-            self.output = Some(Output::create(store, OUTPUT_BUFFERS, self.mem.table.bytes() as u64)?);
+            let bytes = self.mem.table.bytes() as u64;
+            let mut output = Output::create(store, OUTPUT_BUFFERS, bytes, Room::Free)?;
+            // What was just written is read as likely as anything, and was in memory until now.
+            output.writer.set_hot(true);
+            self.output = Some(output);
         }
         let Some(output) = &mut self.output else {
             return self.install(store, lane); // An empty memtable: nothing to write, only to forget.

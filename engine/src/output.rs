@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ringwood_ring::{Completion, Lane};
-use ringwood_sstable::{Table, TableOptions, TableWriter};
+use ringwood_sstable::{Residency, Room, Table, TableOptions, TableWriter};
 
 use crate::manifest::{Edit, Manifest, TableMeta};
 use crate::store::Store;
@@ -20,13 +20,14 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Begins a table under a new number, of about `bytes`, with `buffers` output buffers.
-    pub(crate) fn create(store: &Store, buffers: usize, bytes: u64) -> Result<Self> {
+    /// Begins a table under a new number, of about `bytes`, with `buffers` output buffers. Its hot entries find `room` in the cache.
+    pub(crate) fn create(store: &Store, buffers: usize, bytes: u64, room: Room) -> Result<Self> {
         let id = store.new_file_number();
         let path = files::table(&store.dir, id);
         let options = TableOptions { expected_bytes: bytes, ..store.table_options.clone() };
-        let writer =
+        let mut writer =
             TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
+        writer.warm(&store.cache, room);
         Ok(Self { id, path, writer, is_sealed: false })
     }
 
@@ -69,7 +70,8 @@ impl Output {
     }
 
     /// Ends the writing of a table whose writes and sync are all through.
-    pub(crate) fn finish(self) -> Result<Written> {
+    pub(crate) fn finish(mut self) -> Result<Written> {
+        let warmed = self.writer.take_residency();
         let summary = self.writer.finish()?;
         let properties = summary.properties;
         let meta = TableMeta {
@@ -82,7 +84,7 @@ impl Output {
             smallest: properties.smallest_key.into(),
             largest: properties.largest_key.into(),
         };
-        Ok(Written { path: self.path, meta })
+        Ok(Written { path: self.path, meta, warmed })
     }
 }
 
@@ -90,12 +92,15 @@ impl Output {
 pub(crate) struct Written {
     path: PathBuf,
     meta: TableMeta,
+    /// Its blocks that are in the cache.
+    warmed: Option<Residency>,
 }
 
 impl Written {
     /// Opens it, on an idle lane. One that does not open is removed.
-    pub(crate) fn open(self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
-        match Table::open(&store.disk, lane, &store.cache, &self.path, self.meta.id) {
+    pub(crate) fn open(mut self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
+        let warmed = self.warmed.take();
+        match Table::open_warm(&store.disk, lane, &store.cache, &self.path, self.meta.id, warmed) {
             Ok(table) => Ok(TableHandle::new(table, self.meta, &store.graveyard)),
             Err(error) => {
                 self.discard(store);

@@ -63,7 +63,7 @@ mod table;
 mod writer;
 
 pub use block::{BlockView, Compression, Found};
-pub use cache::{BlockCache, BlockRef, CacheStats, Claim, Fill, Hint, Residency, Waiter};
+pub use cache::{BlockCache, BlockRef, CacheStats, Claim, Fill, Hint, Residency, Room, Waiter};
 pub use cursor::{Aim, TableCursor};
 pub use entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX, entry_cmp};
 pub use error::{Fault, Result, TableError};

@@ -30,6 +30,7 @@ pub struct RawRun {
     plain: Vec<u8>,
     decompressor: Decompressor,
     at: BlockCursor,
+    is_hot: bool,
 }
 
 impl RawRun {
@@ -45,6 +46,7 @@ impl RawRun {
             plain: Vec::new(),
             decompressor: Decompressor::default(),
             at: BlockCursor::default(),
+            is_hot: false,
         }
     }
 
@@ -95,6 +97,7 @@ impl RawRun {
         let from = self.next_at;
         let range = from..from + self.table.extent(block).bytes;
         self.next_at = range.end;
+        self.is_hot = self.table.has_cached(block);
         let raw = &buf.as_slice()[range.clone()];
         match self.table.decode_to(block, raw, &mut self.plain, &mut self.decompressor) {
             Ok((layout, is_packed)) => {
@@ -114,6 +117,13 @@ impl RawRun {
     #[must_use]
     pub fn block(&self) -> u32 {
         self.blocks.start.saturating_sub(1)
+    }
+
+    /// Whether the current entry's block was in the cache when the run came to it.
+    #[inline]
+    #[must_use]
+    pub fn is_hot(&self) -> bool {
+        self.is_hot
     }
 
     /// The current entry's user key.

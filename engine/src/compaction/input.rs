@@ -76,6 +76,11 @@ impl Inputs {
         self.runs[run].raw.as_ref().expect("on an entry").entry()
     }
 
+    /// Whether the entry that an input is on was in the block cache.
+    pub(crate) fn is_hot(&self, run: usize) -> bool {
+        self.runs[run].raw.as_ref().is_some_and(RawRun::is_hot)
+    }
+
     /// Whether input `a` comes before input `b`: by key, then newest first; a bound before any entry of its key.
     pub(crate) fn comes_before(&self, a: usize, b: usize) -> bool {
         let (key_a, seq_a) = self.place(a);

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringwood_ring::{Completion, Lane};
-use ringwood_sstable::Kind;
+use ringwood_sstable::{Kind, Room};
 
 use super::Compaction;
 use super::input::{BATCH, Inputs, State};
 use super::plan::{self, KeyRange};
 use crate::background::JobState;
 use crate::merge::MergeHeap;
+use crate::options::Budget;
 use crate::output::{Output, Written};
 use crate::snapshots::{Retention, Verdict};
 use crate::store::Store;
@@ -172,8 +173,13 @@ impl Merge {
         {
             let output = match &mut self.output {
                 Some(output) => output,
-                none => none.insert(Output::create(store, store.budget.output_buffers, store.budget.table)?),
+                none => {
+                    let Budget { output_buffers, table, .. } = store.budget;
+                    none.insert(Output::create(store, output_buffers, table, Room::Evict)?)
+                }
             };
+            // What was in the cache stays there under its new name.
+            output.writer.set_hot(self.inputs.is_hot(run));
             output.writer.add(&entry)?;
         }
         Ok(true)

@@ -54,6 +54,11 @@ pub(crate) fn verify(checksum: &Checksum, offset: u64, stored: &[u8]) -> Result<
             format!("the block's checksum is {got:#010x}, and {want:#010x} was written").into(),
         ));
     }
+    codec(stored)
+}
+
+/// The codec of a stored block.
+pub(crate) fn codec(stored: &[u8]) -> Result<Compression, Fault> {
     Compression::from_u8(stored[CODEC_AT])
 }
 

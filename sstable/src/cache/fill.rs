@@ -63,7 +63,15 @@ impl Fill {
     ///
     /// # Panics
     /// If `buf` is another buffer, or shorter than `len`: bugs of the caller.
-    pub fn publish(mut self, buf: Buf, len: usize) -> BlockRef {
+    pub fn publish(self, buf: Buf, len: usize) -> BlockRef {
+        if let Some(Claimed { cache, .. }) = &self.claimed {
+            cache.count_fill();
+        }
+        self.publish_unread(buf, len)
+    }
+
+    /// As [`publish`](Self::publish), for a block that was not read but is known.
+    pub(crate) fn publish_unread(mut self, buf: Buf, len: usize) -> BlockRef {
         assert!(len <= buf.len(), "a block of {len} bytes in {buf:?}");
         assert_eq!(buf.as_slice().as_ptr().addr(), self.addr, "not the fill's own buffer");
         let Some(Claimed { cache, slots, block, lock }) = self.claimed.take() else {
@@ -73,7 +81,6 @@ impl Fill {
         let block_ref = lock.publish(cache.table(), buf, len);
         // Pinned by `block_ref`: nobody evicts the frame before its number is in the slot.
         slots.store(block, Slot::Frame(id));
-        cache.count_fill();
         cache.gate(&slots, block).notify();
         block_ref
     }

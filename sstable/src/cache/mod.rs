@@ -83,6 +83,15 @@ pub enum Hint {
     Scan,
 }
 
+/// At whose cost a block that was not asked for comes into the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Nobody's: only if there is a free frame. The block is on probation.
+    Free,
+    /// Others': it takes the place of blocks that were in use (a compaction's output, say), and counts as proven like them.
+    Evict,
+}
+
 /// What a claim of a block gives.
 #[derive(Debug)]
 pub enum Claim {
@@ -175,6 +184,7 @@ impl BlockCache {
             hits: table.hits(),
             misses: counts.misses,
             fills: self.fills.load(Ordering::Relaxed),
+            warmed: counts.warmed,
             evictions: counts.evictions,
             waits: counts.waits,
             uncached: counts.uncached,

@@ -8,12 +8,12 @@ use std::sync::Arc as StdArc;
 
 use ringwood_ring::{Arena, Buf, PAGE};
 
-use super::Hint;
 use super::balance::{Balance, Need};
 use super::frame::Locked;
 use super::queue::{Hold, LISTS, List, Metas, Queue};
 use super::slots::{Slot, Slots};
 use super::table::Table;
+use super::{Hint, Room};
 use crate::sync::Arc;
 
 /// Frames are 1, 2, 4 or 8 pages.
@@ -60,6 +60,7 @@ pub(super) struct Slab {
 #[derive(Default, Clone, Copy)]
 pub(super) struct Counts {
     pub(super) misses: u64,
+    pub(super) warmed: u64,
     pub(super) evictions: u64,
     pub(super) waits: u64,
     pub(super) uncached: u64,
@@ -140,7 +141,41 @@ impl Policy {
             (Hint::Point, _) => Queue::Small,
         };
         class.need.regrets += u32::from(queue == Queue::Main);
-        let mut lock = self.free_frame(table, c, hint)?;
+        let lock = self.free_frame(table, c, hint)?;
+        Some(self.load(table, slots, block, (c, queue), lock))
+    }
+
+    /// A frame of at least `bytes` for a block that is known without a read. It is no miss: neither the clock nor the balance of sizes
+    /// hears of it.
+    pub(super) fn take_unread(
+        &mut self,
+        table: &Table,
+        slots: &Arc<Slots>,
+        block: u32,
+        bytes: usize,
+        room: Room,
+    ) -> Option<(Locked, Buf)> {
+        let c = self.class_for(bytes)?;
+        let (queue, lock) = match room {
+            Room::Free => {
+                let has_free = self.classes[c].list(Queue::Free).len() > 0 || self.grow(table, c);
+                (Queue::Small, has_free.then(|| self.pop_free(c)).flatten()?)
+            }
+            Room::Evict => (Queue::Main, self.free_frame(table, c, Hint::Point)?),
+        };
+        self.counts.warmed += 1;
+        Some(self.load(table, slots, block, (c, queue), lock))
+    }
+
+    /// Makes the frame of `lock` the place of a block that is on its way there.
+    fn load(
+        &mut self,
+        table: &Table,
+        slots: &Arc<Slots>,
+        block: u32,
+        (c, queue): (usize, Queue),
+        mut lock: Locked,
+    ) -> (Locked, Buf) {
         let id = lock.id();
         let buf = lock.swap_buf(table, None).expect("a free frame has its buffer");
         let meta = self.metas.at_mut(id);
@@ -149,7 +184,7 @@ impl Policy {
         meta.credit = 0;
         self.enter(c, queue, id);
         slots.store(block, Slot::Loading);
-        Some((lock, buf))
+        (lock, buf)
     }
 
     /// A frame without a block, out of all lists, for the caller to use.

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use ringwood_ring::ArenaFull;
+use ringwood_ring::{ArenaFull, Buf};
 
 use super::block_ref::BlockRef;
 use super::fill::{Claimed, Fill, Waiter};
+use super::frame::Locked;
 use super::slots::{Slot, Slots};
 use super::table::Table;
-use super::{BlockCache, Claim, Hint};
+use super::{BlockCache, Claim, Hint, Room};
 use crate::sync::Arc;
 
 /// Which blocks of one open table are in the cache: four bytes a block.
@@ -27,7 +28,7 @@ impl Residency {
         Self { slots, table, cache }
     }
 
-    /// Number of blocks of the table.
+    /// Number of blocks that it has words for: those of the table, or more.
     #[must_use]
     pub fn blocks(&self) -> u32 {
         self.slots.len()
@@ -100,17 +101,32 @@ impl Residency {
             }
             Slot::Empty | Slot::Ghost(_) => {
                 policy.counts.misses += 1;
-                if let Some((lock, buf)) = policy.take(&self.table, &self.slots, block, bytes, hint) {
-                    drop(policy);
-                    let (cache, slots) = (std::sync::Arc::clone(&self.cache), Arc::clone(&self.slots));
-                    return Ok(Claim::Fill(Fill::new(Some(Claimed { cache, slots, block, lock }), buf)));
-                }
-                policy.counts.uncached += 1;
+                let taken = policy.take(&self.table, &self.slots, block, bytes, hint);
+                policy.counts.uncached += u64::from(taken.is_none());
                 drop(policy);
+                if let Some((lock, buf)) = taken {
+                    return Ok(Claim::Fill(self.fill(block, lock, buf)));
+                }
                 let buf = self.cache.arena().alloc(bytes)?;
                 Ok(Claim::Fill(Fill::new(None, buf)))
             }
         }
+    }
+
+    /// A frame for a block that is known without a read and that nobody can ask for yet. None if there is no room for it.
+    pub(crate) fn offer(&self, block: u32, bytes: usize, room: Room) -> Option<Fill> {
+        let (lock, buf) = self.cache.policy().take_unread(&self.table, &self.slots, block, bytes, room)?;
+        Some(self.fill(block, lock, buf))
+    }
+
+    fn fill(&self, block: u32, lock: Locked, buf: Buf) -> Fill {
+        let (cache, slots) = (std::sync::Arc::clone(&self.cache), Arc::clone(&self.slots));
+        Fill::new(Some(Claimed { cache, slots, block, lock }), buf)
+    }
+
+    /// Whether the block is in the cache at this moment. It may be gone at the next.
+    pub(crate) fn has(&self, block: u32) -> bool {
+        matches!(self.slots.load(block), Slot::Frame(_))
     }
 }
 

@@ -10,6 +10,8 @@ pub struct CacheStats {
     pub misses: u64,
     /// Blocks read into a frame and published.
     pub fills: u64,
+    /// Blocks that came from a new table's writer, without a read.
+    pub warmed: u64,
     /// Blocks removed to make room.
     pub evictions: u64,
     /// Blocks found loading, that the caller waited for instead of reading them again.

@@ -66,7 +66,23 @@ impl Table {
         path: &Path,
         id: u64,
     ) -> Result<Arc<Self>> {
-        open::open(disk, lane, cache, path, id).map(Arc::new)
+        Self::open_warm(disk, lane, cache, path, id, None)
+    }
+
+    /// As [`open`](Self::open), with the blocks that the table's writer put into `cache`
+    /// ([`TableWriter::warm`](crate::TableWriter::warm)).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_warm(
+        disk: &Arc<dyn Disk>,
+        lane: &mut dyn Lane,
+        cache: &Arc<BlockCache>,
+        path: &Path,
+        id: u64,
+        warmed: Option<Residency>,
+    ) -> Result<Arc<Self>> {
+        open::open(disk, lane, cache, path, id, warmed).map(Arc::new)
     }
 
     /// Whether the table may have a key of this hash: false for 255 of 256 keys that it has not, without I/O.
@@ -144,6 +160,11 @@ impl Table {
     #[must_use]
     pub fn cached(&self, block: u32, hint: Hint) -> Option<BlockRef> {
         self.residency.get(block, hint)
+    }
+
+    /// Whether the block is in the cache at this moment.
+    pub(crate) fn has_cached(&self, block: u32) -> bool {
+        self.residency.has(block)
     }
 
     /// Claims a block of the cache, to be read if it is not there.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringwood_ring::{Disk, File, Lane, Op, OpenOptions, PAGE};
 
 use super::Table;
-use crate::cache::BlockCache;
+use crate::cache::{BlockCache, Residency};
 use crate::error::{Fault, Result, TableError};
 use crate::filter::Filter;
 use crate::footer::{FOOTER, Footer, Properties, SectionKind};
@@ -23,6 +23,7 @@ pub(super) fn open(
     cache: &Arc<BlockCache>,
     path: &Path,
     id: u64,
+    warmed: Option<Residency>,
 ) -> Result<Table> {
     let file = disk.open(path, OpenOptions::READ)?;
     let file_bytes = disk.len(&file)?;
@@ -62,7 +63,10 @@ pub(super) fn open(
         return Err(TableError::newer(path, "zstd, which this build was made without (feature `zstd`)"));
     }
     Ok(Table {
-        residency: cache.residency(index.block_count()),
+        // A writer that wrote more blocks than it foresaw has warmed some for nothing.
+        residency: warmed
+            .filter(|residency| residency.blocks() >= index.block_count())
+            .unwrap_or_else(|| cache.residency(index.block_count())),
         index,
         filter,
         checksum: footer.checksum(),

@@ -2,6 +2,7 @@
 
 mod options;
 mod stream;
+mod warm;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use ringwood_ring::{Completion, Disk, IoError, IoErrorKind, Lane, Op, OpenOption
 
 use crate::block::pack::{Packed, Packer};
 use crate::block::seal;
+use crate::cache::{BlockCache, Residency, Room};
 use crate::checksum::Checksum;
 use crate::entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX, entry_cmp};
 use crate::error::{Result, TableError};
@@ -19,6 +21,7 @@ use crate::hash::KeyHash;
 use crate::index::IndexBuilder;
 pub use options::{TableOptions, TableSummary};
 use stream::Stream;
+use warm::Warming;
 
 /// Smallest step by which a file that outgrows what was reserved is reserved further.
 const RESERVE_STEP: u64 = 8 << 20;
@@ -69,6 +72,7 @@ pub struct TableWriter {
     packer: Packer,
     index: IndexBuilder,
     filter: Option<FilterBuilder>,
+    warming: Option<Warming>,
     properties: Properties,
     last_key: Vec<u8>,
     last_seq: u64,
@@ -113,6 +117,7 @@ impl TableWriter {
             packer: Packer::new(options.block_bytes, options.compression),
             index: IndexBuilder::default(),
             filter: options.filter.then(FilterBuilder::default),
+            warming: None,
             properties: Properties {
                 compression: options.compression,
                 creator: options.creator,
@@ -129,6 +134,27 @@ impl TableWriter {
         Ok(this)
     }
 
+    /// From now on, blocks of entries that are [hot](Self::set_hot) are put into `cache` as they are written, for the
+    /// [`Residency`] that [`take_residency`](Self::take_residency) gives.
+    pub fn warm(&mut self, cache: &Arc<BlockCache>, room: Room) {
+        self.warming = Some(Warming::new(cache, self.reserved, room));
+    }
+
+    /// Says whether the entries that are added from now on are worth having in the cache. At first they are not. A block is kept
+    /// if half of its entries are.
+    #[inline]
+    pub fn set_hot(&mut self, is_hot: bool) {
+        if let Some(warming) = &mut self.warming {
+            warming.set_hot(is_hot);
+        }
+    }
+
+    /// The blocks that are in the cache already, for [`Table::open_warm`](crate::Table::open_warm). None without
+    /// [`warm`](Self::warm), or the second time.
+    pub fn take_residency(&mut self) -> Option<Residency> {
+        self.warming.take().map(Warming::into_residency)
+    }
+
     /// Whether the next entry finds a buffer. Without room [`add`](Self::add) still takes it, into memory outside the arena:
     /// so one large entry may be added, but a caller waits for room before the next.
     #[must_use]
@@ -143,8 +169,11 @@ impl TableWriter {
     /// the earlier failure, if an operation failed.
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
         self.check(entry)?;
-        let Self { stream, checksum, index, packer, .. } = self;
-        packer.add(entry, &mut |block| emit(block, stream, checksum, index));
+        let Self { stream, checksum, index, packer, warming, .. } = self;
+        packer.add(entry, &mut |block| emit(block, stream, checksum, index, warming.as_mut()));
+        if let Some(warming) = &mut self.warming {
+            warming.count_entry();
+        }
         if entry.key != self.last_key {
             if let Some(filter) = &mut self.filter {
                 filter.add(KeyHash::of(entry.key));
@@ -208,8 +237,8 @@ impl TableWriter {
             State::Failed(error) => return Err(error.clone()),
             _ => return Err(TableError::invalid(&self.path, "a table was sealed twice")),
         }
-        let Self { stream, checksum, index, packer, .. } = self;
-        packer.finish(&mut |block| emit(block, stream, checksum, index));
+        let Self { stream, checksum, index, packer, warming, .. } = self;
+        packer.finish(&mut |block| emit(block, stream, checksum, index, warming.as_mut()));
         self.properties.blocks = self.index.block_count() as u64;
         self.properties.largest_key = self.last_key.clone();
 
@@ -401,10 +430,19 @@ impl TableWriter {
 }
 
 /// Gives a packed block its place and its checksum.
-fn emit(block: Packed<'_>, stream: &mut Stream, checksum: &Checksum, index: &mut IndexBuilder) {
+fn emit(
+    block: Packed<'_>,
+    stream: &mut Stream,
+    checksum: &Checksum,
+    index: &mut IndexBuilder,
+    warming: Option<&mut Warming>,
+) {
     let Packed { bytes, frame_bytes, first, last } = block;
     seal::seal(checksum, stream.end(), bytes);
     index.add(bytes.len(), frame_bytes, first, last);
+    if let Some(warming) = warming {
+        warming.emit(bytes, frame_bytes);
+    }
     stream.append(bytes);
 }
 

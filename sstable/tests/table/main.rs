@@ -12,4 +12,5 @@ mod open;
 mod sim;
 mod support;
 mod uring;
+mod warm;
 mod writer;

@@ -87,3 +87,28 @@ fn a_long_scan_reads_many_blocks_an_enter() {
     assert!(counts.read_bytes / counts.enters.max(1) > 16 * 4096, "{counts:?}");
     db.close().unwrap();
 }
+
+#[test]
+fn what_is_in_memory_stays_there_through_flush_and_compaction() {
+    const KEYS: u32 = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let test = "what_is_in_memory_stays_there_through_flush_and_compaction";
+    let Some(db) = open(test, &dir.path().join("data"), Options::new().memory(256 << 20)) else { return };
+    for i in 0..KEYS {
+        db.put_with(i.to_be_bytes(), [i as u8; 100], Durability::Buffered).unwrap();
+    }
+    let read_all = || {
+        for i in 0..KEYS {
+            assert_eq!(db.get(i.to_be_bytes()).unwrap().unwrap(), [i as u8; 100]);
+        }
+    };
+    db.flush().unwrap();
+    assert_eq!(counted(&db, Class::Get, read_all).reads, 0, "after the flush");
+    // A second table, so that the compaction has something to merge.
+    for i in (0..KEYS).step_by(2) {
+        db.put_with(i.to_be_bytes(), [i as u8; 100], Durability::Buffered).unwrap();
+    }
+    db.compact().unwrap();
+    assert_eq!(counted(&db, Class::Get, read_all).reads, 0, "after the compaction");
+    db.close().unwrap();
+}
