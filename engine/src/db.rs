@@ -11,7 +11,6 @@ use ringwood_ring::Disk;
 use crate::batch::{DEFAULT_KEYSPACE, WriteBatch};
 use crate::cursor::Cursor;
 use crate::manifest::Edit;
-use crate::memtable::Memtable;
 use crate::options::{Budget, Durability, Options};
 use crate::range::Range;
 use crate::stats::Stats;
@@ -281,7 +280,7 @@ impl Db {
                     &mut manifest,
                     &[Edit::KeyspaceAdd { keyspace: id, name: name.to_owned() }],
                 )?;
-                let mem = Memtable::new(store.budget.write_buffer as usize);
+                let mem = store.memtables.memtable();
                 let tree = Tree::new(id, name.to_owned(), mem, store.log.appended(), Version::default());
                 store.trees.rcu(|trees| {
                     let mut next = trees.as_ref().clone();

@@ -20,7 +20,7 @@ use ringwood_wal::{Opened, WalError, WalOptions};
 use crate::background::Background;
 use crate::files::{self, FileName};
 use crate::manifest::{self, KeyspaceState, Manifest};
-use crate::memtable::Memtable;
+use crate::memtable::MemtablePool;
 use crate::options::{Budget, Options};
 use crate::store::{Parts, Store};
 use crate::tasks::SteppedTasks;
@@ -54,10 +54,11 @@ pub(crate) fn open(
     let cache = BlockCache::new(disk.arena(), budget.cache as usize, stepper.clone());
     let graveyard = Arc::new(Graveyard::default());
     let state = manifest.state();
+    let memtables = MemtablePool::new(budget.write_buffer as usize);
     let mut trees = BTreeMap::new();
     for (&id, keyspace) in &state.keyspaces {
         let version = open_tables(&disk, &mut *lane, dir, &cache, &graveyard, keyspace)?;
-        let mem = Memtable::new(budget.write_buffer as usize);
+        let mem = memtables.memtable();
         trees.insert(id, Tree::new(id, keyspace.name.clone(), mem, state.log_floor, version));
     }
     let wal_dir = dir.join(files::WAL);
@@ -73,8 +74,14 @@ pub(crate) fn open(
         stepper: stepper.clone(),
         ..WalOptions::default()
     };
-    let mut replay =
-        Replay { trees: &trees, manifest: &manifest, budget, last_seq: state.last_seq, failed: None };
+    let mut replay = Replay {
+        trees: &trees,
+        memtables: &memtables,
+        manifest: &manifest,
+        budget,
+        last_seq: state.last_seq,
+        failed: None,
+    };
     let opened = ringwood_wal::open(
         &disk,
         &wal_dir,
@@ -97,6 +104,7 @@ pub(crate) fn open(
         durability: options.durability,
         table_options: TableOptions { compression: options.compression, ..TableOptions::default() },
         cache,
+        memtables,
         log,
         appender,
         last_seq,
@@ -193,6 +201,7 @@ fn open_tables(
 /// Puts what the log has back into memtables.
 struct Replay<'a> {
     trees: &'a BTreeMap<u32, Arc<Tree>>,
+    memtables: &'a MemtablePool,
     manifest: &'a Manifest,
     budget: Budget,
     last_seq: u64,
@@ -230,7 +239,7 @@ impl Replay<'_> {
             }
             let tree = &self.trees[&op.keyspace];
             if tree.view().active.table.bytes() as u64 >= self.budget.write_buffer {
-                tree.freeze(&Memtable::new(self.budget.write_buffer as usize), lsn);
+                tree.freeze(&self.memtables.memtable(), lsn);
             }
             tree.view().active.table.insert(op.key, seq, op.kind, op.value);
         }

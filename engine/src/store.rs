@@ -23,6 +23,7 @@ use ringwood_wal::{Appender, Log, Lsn};
 use crate::background::Background;
 use crate::compaction::Limits;
 use crate::manifest::Manifest;
+use crate::memtable::MemtablePool;
 use crate::options::{Budget, Durability};
 use crate::pacing::{self, Account, Pacer};
 use crate::snapshots::Snapshots;
@@ -47,6 +48,7 @@ pub(crate) struct Store {
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) get_lanes: Arc<LanePool>,
     pub(crate) scan_lanes: Arc<LanePool>,
+    pub(crate) memtables: MemtablePool,
     pub(crate) log: Arc<Log>,
     pub(crate) commit: Mutex<Commit>,
     /// Every write up to this sequence number is in a memtable.
@@ -83,6 +85,7 @@ pub(crate) struct Parts {
     pub(crate) durability: Durability,
     pub(crate) table_options: TableOptions,
     pub(crate) cache: Arc<BlockCache>,
+    pub(crate) memtables: MemtablePool,
     pub(crate) log: Arc<Log>,
     pub(crate) appender: Appender,
     pub(crate) last_seq: u64,
@@ -117,6 +120,7 @@ impl Store {
             durability: parts.durability,
             table_options: parts.table_options,
             cache: parts.cache,
+            memtables: parts.memtables,
             log: parts.log,
             trees: ArcSwap::from_pointee(parts.trees),
             snapshots: Snapshots::default(),

@@ -12,7 +12,6 @@ use ringwood_sstable::Kind;
 use ringwood_wal::Lsn;
 
 use crate::batch::{self, WriteBatch};
-use crate::memtable::Memtable;
 use crate::options::{Durability, FROZEN_MAX};
 use crate::store::{Commit, Store};
 use crate::tree::Tree;
@@ -181,7 +180,7 @@ impl Store {
     pub(crate) fn freeze(&self, commit: &Commit, tree: &Arc<Tree>) {
         let bytes = tree.view().active.table.bytes() as u64;
         self.frozen_bytes.fetch_add(bytes, Ordering::AcqRel);
-        tree.freeze(&Memtable::new(self.budget.write_buffer as usize), commit.appender.position());
+        tree.freeze(&self.memtables.memtable(), commit.appender.position());
     }
 
     /// Freezes memtables that hold back the log: a small keyspace that is seldom written would keep all of it alive.

@@ -24,7 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use cursor::{MemValue, MemtableCursor};
-use tree::{RecordId, SLOTS, Target, Tree, Writing};
+use tree::{ChunkPool, RecordId, SLOTS, Target, Tree, Writing};
 
 use ringwood_sstable::{Kind, SEQ_MAX};
 
@@ -34,6 +34,35 @@ const KEY_BYTES_MAX: usize = u16::MAX as usize;
 /// An ordered map from versions of keys to values. See the module documentation.
 pub struct Memtable {
     tree: Tree<SLOTS>,
+}
+
+/// Makes the memtables of a store: the large memory of those that are gone is used again, up to the size of one, since memory new from
+/// the system costs about a tenth of a put. Any thread.
+///
+/// (The bound is on mapped memory, at twice the size of one: chunks double, and about half of the last is touched.)
+pub struct MemtablePool {
+    bytes_hint: usize,
+    chunks: Arc<ChunkPool>,
+}
+
+impl MemtablePool {
+    /// For memtables that are expected to hold about `bytes_hint` bytes each, as in [`Memtable::new`].
+    #[must_use]
+    pub fn new(bytes_hint: usize) -> Self {
+        Self { bytes_hint, chunks: ChunkPool::new(2 * bytes_hint) }
+    }
+
+    /// An empty memtable.
+    #[must_use]
+    pub fn memtable(&self) -> Arc<Memtable> {
+        Arc::new(Memtable { tree: Tree::new(self.bytes_hint, &self.chunks) })
+    }
+}
+
+impl fmt::Debug for MemtablePool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemtablePool(of {} bytes)", self.bytes_hint)
+    }
 }
 
 /// A version that was found.
@@ -57,7 +86,7 @@ impl Memtable {
     /// first few MiB, is in huge pages where the system has them.
     #[must_use]
     pub fn new(bytes_hint: usize) -> Arc<Self> {
-        Arc::new(Self { tree: Tree::new(bytes_hint) })
+        Arc::new(Self { tree: Tree::new(bytes_hint, &ChunkPool::new(0)) })
     }
 
     /// Inserts a version of a key. Nothing happens if that very version is there already.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use crate::memtable::tree::{Position, Target, Tree};
+use crate::memtable::tree::{ChunkPool, Position, Target, Tree};
 use crate::memtable::{Kind, SEQ_MAX};
 
 type SmallTree = Tree<2>;
@@ -113,7 +113,7 @@ fn check(before: &[u8], during: &[u8]) -> Growth {
 }
 
 fn run(before: &[u8], during: &[u8], look: Look, place: usize, growth: &Mutex<Growth>) {
-    let tree = Arc::new(SmallTree::new(0));
+    let tree = Arc::new(SmallTree::new(0, &ChunkPool::new(0)));
     let visible = Arc::new(AtomicU64::new(before.len() as u64));
     for (i, n) in before.iter().enumerate() {
         insert(&tree, *n, 1 + i as u64);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{Found, Kind, Memtable, MemtableCursor, SEQ_MAX};
+use super::super::{Found, Kind, Memtable, MemtableCursor, MemtablePool, SEQ_MAX};
 
 fn put(memtable: &Memtable, key: &[u8], seq: u64, value: &[u8]) {
     memtable.insert(key, seq, Kind::Put, value);
@@ -241,4 +241,29 @@ fn what_is_shared_between_threads_may_be() {
     shared::<Memtable>();
     shared::<MemtableCursor>();
     shared::<super::super::MemValue>();
+}
+
+#[test]
+fn memory_of_an_earlier_memtable_shows_nothing_of_it() {
+    let pool = MemtablePool::new(8 << 20);
+    for generation in 0..4_u32 {
+        let memtable = pool.memtable();
+        assert_eq!((keys(&memtable).len(), memtable.seq_range()), (0, (u64::MAX, 0)));
+        // Of other sizes each time, so that nodes and records lie elsewhere.
+        let value_bytes = 50 + 37 * generation as usize;
+        let key = |i: u32| {
+            [(i.wrapping_mul(0x9e37_79b1) ^ generation).to_be_bytes(), [generation as u8; 4]].concat()
+        };
+        for i in 0..80_000 {
+            put(&memtable, &key(i), u64::from(i), &vec![generation as u8; value_bytes]);
+        }
+        assert!(memtable.bytes() > 4 << 20, "large enough for its chunks to be kept");
+        for i in 0..80_000 {
+            assert_eq!(value(&memtable, &key(i), SEQ_MAX), Some(&vec![generation as u8; value_bytes][..]));
+        }
+        let keys = keys(&memtable);
+        assert_eq!(keys.len(), 80_000);
+        assert!(keys.is_sorted());
+        assert!(keys.iter().all(|k| k[4..] == [generation as u8; 4]));
+    }
 }

@@ -1,7 +1,7 @@
 //! What the tree looks like inside: sizes, how full it gets, how much memory an entry takes.
 
 use super::super::Kind;
-use super::super::tree::{SLOTS, Shape, Tree};
+use super::super::tree::{ChunkPool, SLOTS, Shape, Tree};
 use super::walk::target;
 
 const COUNT: u64 = 100_000;
@@ -18,7 +18,7 @@ type Keys = fn(u64) -> [u8; 16];
 /// A tree of `COUNT` entries with 16-byte keys and 100-byte values, and bytes an entry.
 fn fill(key: Keys) -> (Shape, f64) {
     // A hint below that for huge pages, so that memory is counted in small pages.
-    let tree = Tree::<SLOTS>::new(15 << 20);
+    let tree = Tree::<SLOTS>::new(15 << 20, &ChunkPool::new(0));
     let mut writer = tree.writer();
     for n in 0..COUNT {
         writer.insert(target(&key(n), n + 1), Kind::Put, &[7; 100]);
@@ -79,7 +79,7 @@ fn random_keys_fill_leaves_by_seventy_per_cent() {
 /// A worst case for the writer's guesses: no order of keys costs more than a leaf each and their share of the level above.
 #[test]
 fn prefixes_that_fail_again_and_again_cost_bounded_memory() {
-    let tree = Tree::<SLOTS>::new(0);
+    let tree = Tree::<SLOTS>::new(0, &ChunkPool::new(0));
     let mut writer = tree.writer();
     let (mut count, mut payload) = (0, 0);
     for group in 0..50_u8 {
@@ -99,14 +99,14 @@ fn prefixes_that_fail_again_and_again_cost_bounded_memory() {
 
 #[test]
 fn a_memtable_that_may_grow_large_begins_small() {
-    let tree = Tree::<SLOTS>::new(64 << 20);
+    let tree = Tree::<SLOTS>::new(64 << 20, &ChunkPool::new(0));
     tree.writer().insert(target(b"k", 1), Kind::Put, &[0; 100]);
     assert!(tree.bytes() < 20 << 10, "{} bytes with one entry", tree.bytes());
 }
 
 #[test]
 fn memory_is_counted_in_pages_and_grows_with_content() {
-    let tree = Tree::<SLOTS>::new(0);
+    let tree = Tree::<SLOTS>::new(0, &ChunkPool::new(0));
     let empty = tree.bytes();
     assert!(empty < 20 << 10, "{empty} bytes when empty");
     let mut last = empty;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::tree::{SLOTS, Tree};
+use super::super::tree::{ChunkPool, SLOTS, Tree};
 use super::super::{Kind, SEQ_MAX};
 use super::walk::{Row, backward, forward, next, prev, row, target};
 
@@ -64,7 +64,12 @@ struct Checked<const N: usize> {
 
 impl<const N: usize> Checked<N> {
     fn new() -> Self {
-        Self { tree: Tree::new(0), model: Model::new(), keys: vec![Vec::new()], seq: 1000 }
+        Self {
+            tree: Tree::new(0, &ChunkPool::new(0)),
+            model: Model::new(),
+            keys: vec![Vec::new()],
+            seq: 1000,
+        }
     }
 
     fn insert(&mut self, key: &[u8], seq: u64, kind: Kind, value: &[u8]) {

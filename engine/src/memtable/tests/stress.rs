@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::super::tree::{Position, SLOTS, Tree};
+use super::super::tree::{ChunkPool, Position, SLOTS, Tree};
 use super::super::{Kind, SEQ_MAX};
 use super::walk::{next, prev, target};
 
@@ -55,7 +55,7 @@ fn look<const N: usize>(tree: &Tree<N>, keys: Keys, visible: u64, random: &mut u
 }
 
 fn run<const N: usize>(keys: Keys) {
-    let tree = Tree::<N>::new(0);
+    let tree = Tree::<N>::new(0, &ChunkPool::new(0));
     let (visible, done) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         for reader in 0..READERS {
@@ -130,7 +130,7 @@ fn prefixes_that_come_and_go() {
 /// Writers at once wait for one another.
 #[test]
 fn several_writers() {
-    let tree = Tree::<SLOTS>::new(0);
+    let tree = Tree::<SLOTS>::new(0, &ChunkPool::new(0));
     std::thread::scope(|scope| {
         for writer in 0..4_u64 {
             let tree = &tree;

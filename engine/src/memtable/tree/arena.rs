@@ -13,9 +13,10 @@
 //!    number from the writer by an acquiring load finds the base with a relaxed one.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, ChunkPool};
 
 const CHUNKS_MAX: usize = 32;
 const LINE: usize = 64;
@@ -53,12 +54,19 @@ pub(super) struct Bump<const UNIT: usize> {
     /// Chunks used or skipped so far.
     chunks_tried: u32,
     chunks: Vec<Chunk>,
+    pool: Arc<ChunkPool>,
+}
+
+impl<const UNIT: usize> Drop for Bump<UNIT> {
+    fn drop(&mut self) {
+        self.chunks.drain(..).for_each(|chunk| self.pool.give(chunk));
+    }
 }
 
 impl<const UNIT: usize> Bump<UNIT> {
     /// An arena whose first chunk has `first_bytes` bytes: a power of two, and a multiple of `UNIT`; its large chunks may be in
-    /// huge pages. Nothing is mapped yet. Unit 0 is never handed out.
-    pub(super) fn new(first_bytes: usize, huge_pages: bool) -> (Self, Arena<UNIT>) {
+    /// huge pages. Nothing is taken from `pool` yet. Unit 0 is never handed out.
+    pub(super) fn new(first_bytes: usize, huge_pages: bool, pool: Arc<ChunkPool>) -> (Self, Arena<UNIT>) {
         assert!(first_bytes.is_power_of_two() && UNIT.is_power_of_two() && first_bytes >= UNIT);
         let shift = (first_bytes / UNIT).ilog2();
         let bump = Self {
@@ -71,6 +79,7 @@ impl<const UNIT: usize> Bump<UNIT> {
             bytes: 0,
             chunks_tried: 0,
             chunks: Vec::new(),
+            pool,
         };
         (bump, Arena::new(shift))
     }
@@ -80,7 +89,7 @@ impl<const UNIT: usize> Bump<UNIT> {
         self.bytes
     }
 
-    /// `bytes` bytes, zeroed, aligned to `UNIT` (or to a page, if that is less), and the number of their first unit.
+    /// `bytes` bytes of any content, aligned to `UNIT` (or to a page, if that is less), and the number of their first unit.
     ///
     /// `arena` is the half that was made with this one.
     #[inline]
@@ -123,11 +132,11 @@ impl<const UNIT: usize> Bump<UNIT> {
             if units > start + chunk_units - first {
                 continue;
             }
-            let mapped = Chunk::map(chunk_units as usize * UNIT, self.huge_pages);
-            let biased = mapped.base.as_ptr().wrapping_sub(start as usize * UNIT);
+            let chunk = self.pool.take(chunk_units as usize * UNIT, self.huge_pages);
+            let biased = chunk.base.as_ptr().wrapping_sub(start as usize * UNIT);
             arena.biased[index as usize % CHUNKS_MAX].store(biased, Ordering::Relaxed);
-            self.chunks.push(mapped.chunk);
-            self.granule = (mapped.granule / UNIT) as u64;
+            self.granule = (chunk.granule / UNIT) as u64;
+            self.chunks.push(chunk);
             self.next = first;
             self.counted = start;
             self.end = start + chunk_units;

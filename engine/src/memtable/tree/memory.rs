@@ -2,14 +2,16 @@
 //!
 //! All of it rests on three facts. *Complete*: a node or record is completely written before its address (or number) is
 //! stored anywhere, that store releases, or a later one does that every reader acquires first. *Lasting*: arena memory
-//! neither moves nor is reused until the tree is dropped, and a tree lends out references only for a borrow of itself.
+//! neither moves nor is used again until the tree is dropped, and a tree lends out references only for a borrow of itself.
 //! *Own*: numbers and addresses are kept in the tree they belong to, or with a handle on it.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Tree;
 use super::arena::{Arena, Bump};
+use super::chunk::ChunkPool;
 use super::node::{Entries, Inner, Leaf, Node, NodePtr};
 use super::perm::Perm;
 use super::record::{Draft, INLINE_VALUE_MAX, RECORD_UNIT, Record, RecordId, Target};
@@ -46,10 +48,10 @@ impl Drop for Store {
 impl Store {
     /// Nothing is mapped before it is needed, and first chunks are small, so that a memtable with little in it is small. Chunks grow,
     /// and from [`HUGE_PAGES_FROM`] on they are huge pages.
-    pub(super) fn new(bytes_hint: usize) -> (Self, Arena<RECORD_UNIT>) {
+    pub(super) fn new(bytes_hint: usize, pool: &Arc<ChunkPool>) -> (Self, Arena<RECORD_UNIT>) {
         let huge_pages = bytes_hint >= HUGE_PAGES_FROM;
-        let (records, record_arena) = Bump::new(64 << 10, huge_pages);
-        let (nodes, node_arena) = Bump::new(32 << 10, huge_pages);
+        let (records, record_arena) = Bump::new(64 << 10, huge_pages, Arc::clone(pool));
+        let (nodes, node_arena) = Bump::new(32 << 10, huge_pages, Arc::clone(pool));
         let store = Self { records, nodes, node_arena, outside: Vec::new(), outside_bytes: 0 };
         (store, record_arena)
     }

@@ -72,10 +72,11 @@ mod write;
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::sync::AtomicPtr;
 use arena::Arena;
+pub(crate) use chunk::ChunkPool;
 use memory::Store;
 use node::{Before, Leaf, Node, NodePtr, Slots, Slotted};
 use perm::{Perm, SLOTS_MAX};
@@ -109,10 +110,10 @@ struct Counts {
 }
 
 impl<const N: usize> Tree<N> {
-    /// An empty tree. About `bytes_hint` bytes are expected; it may hold less or more.
-    pub(crate) fn new(bytes_hint: usize) -> Self {
+    /// An empty tree with memory from `pool`. About `bytes_hint` bytes are expected; it may hold less or more.
+    pub(crate) fn new(bytes_hint: usize, pool: &Arc<ChunkPool>) -> Self {
         const { assert!(N >= 2 && N <= SLOTS_MAX) };
-        let (store, records) = Store::new(bytes_hint);
+        let (store, records) = Store::new(bytes_hint, pool);
         let tree = Self {
             root: AtomicPtr::new(std::ptr::null_mut()),
             records,
