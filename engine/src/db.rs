@@ -191,7 +191,10 @@ impl Db {
         Batch { db: self.clone(), batch: WriteBatch::new(), error: None }
     }
 
-    /// Writes a batch: all of it or nothing, also across keyspaces and crashes.
+    /// Writes a batch: readers see all of it or nothing, and so does the store after a crash, also across keyspaces.
+    ///
+    /// The exception: of a batch with [`Durability::None`] over several keyspaces a crash may leave what was flushed in one of them
+    /// and not in another.
     ///
     /// # Errors
     /// As [`put`](Self::put).
