@@ -22,6 +22,8 @@ pub struct LanePool {
 struct State {
     idle: Vec<Box<dyn Lane>>,
     created: usize,
+    /// Callers that sleep until a lane comes back: waking nobody would be a system call all the same.
+    waiting: usize,
 }
 
 impl LanePool {
@@ -65,7 +67,9 @@ impl LanePool {
                     }
                 }
             }
+            state.waiting += 1;
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
     }
 }
@@ -111,7 +115,10 @@ impl Drop for LaneGuard {
         } else {
             state.idle.push(lane);
         }
+        let is_awaited = state.waiting > 0;
         drop(state);
-        self.pool.returned.notify_one();
+        if is_awaited {
+            self.pool.returned.notify_one();
+        }
     }
 }

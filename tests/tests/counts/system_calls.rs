@@ -6,6 +6,7 @@ use std::process::Command;
 
 use ringwood::{Durability, IoChoice, Options};
 use ringwood_tests::{child, dirs, skip};
+use tempfile::TempDir;
 
 fn has_strace(test: &str) -> bool {
     let works =
@@ -99,22 +100,58 @@ fn use_everything(path: &Path) {
 fn a_buffered_put_makes_under_a_hundredth_of_a_system_call() {
     const TEST: &str = "system_calls::a_buffered_put_makes_under_a_hundredth_of_a_system_call";
     if child::is_child(TEST) {
-        buffered_puts(Path::new(&variable("COUNTED_DIR")), variable("COUNTED_PUTS").parse().unwrap());
+        buffered_puts(Path::new(&variable("COUNTED_DIR")), variable("COUNTED_TIMES").parse().unwrap());
         std::process::exit(0);
     }
     if !has_strace(TEST) {
         return;
     }
-    // Two runs that differ in nothing but the number of puts: opening, closing and the runner cancel out.
-    let (few, many) = (20_000u64, 220_000u64);
-    let [less, more] = [few, many].map(|puts| {
+    let each = each_costs(TEST, (20_000, 220_000), dirs::fresh);
+    assert!(each < 0.01, "{each} system calls a put");
+}
+
+#[test]
+fn a_cold_get_is_one_system_call() {
+    const TEST: &str = "system_calls::a_cold_get_is_one_system_call";
+    const ENTRIES: u32 = 80_000;
+    let options = || Options::new().memory(32 << 20);
+    if child::is_child(TEST) {
+        let db = options().open(variable("COUNTED_DIR")).unwrap();
+        // A block holds 34 to 37 of them.
+        for i in 0..variable("COUNTED_TIMES").parse().unwrap() {
+            assert!(db.get((i * 40_u32).to_be_bytes()).unwrap().is_some());
+        }
+        db.close().unwrap();
+        std::process::exit(0);
+    }
+    if !has_strace(TEST) {
+        return;
+    }
+    let store = || {
         let dir = dirs::fresh();
+        let db = options().open(dir.path().join("db")).unwrap();
+        for i in 0..ENTRIES {
+            db.put_with(i.to_be_bytes(), [1; 100], Durability::Buffered).unwrap();
+        }
+        db.compact().unwrap();
+        db.close().unwrap();
+        dir
+    };
+    let each = each_costs(TEST, (500, 1900), store);
+    assert!((0.95..1.05).contains(&each), "{each} system calls a get");
+}
+
+/// System calls of each of the things that the child does so and so often, by two runs that differ in nothing but their number: opening, closing
+/// and the runner cancel out.
+fn each_costs(test: &str, (few, many): (u32, u32), store: impl Fn() -> TempDir) -> f64 {
+    let [less, more] = [few, many].map(|times| {
+        let dir = store();
         let summary = dir.path().join("summary");
         let mut command = child::command(
-            TEST,
+            test,
             &["strace", "-f", "-c", "-U", "calls,name", "-o", summary.to_str().unwrap()],
         );
-        command.env("COUNTED_DIR", dir.path().join("db")).env("COUNTED_PUTS", puts.to_string());
+        command.env("COUNTED_DIR", dir.path().join("db")).env("COUNTED_TIMES", times.to_string());
         child::output(&mut command);
         calls(&std::fs::read_to_string(summary).unwrap())
     });
@@ -122,12 +159,9 @@ fn a_buffered_put_makes_under_a_hundredth_of_a_system_call() {
     let mut most: Vec<(i64, &String)> =
         more.iter().map(|(name, n)| (n - less.get(name).unwrap_or(&0), name)).collect();
     most.sort_unstable_by(|a, b| b.cmp(a));
-    let each = (total(&more) - total(&less)) as f64 / (many - few) as f64;
-    println!(
-        "{each:.5} system calls a buffered put, flushes and compactions included; most: {:?}",
-        &most[..most.len().min(6)]
-    );
-    assert!(each < 0.01, "{each} system calls a put: {most:?}");
+    let each = (total(&more) - total(&less)) as f64 / f64::from(many - few);
+    println!("{each:.5} system calls each; most: {:?}", &most[..most.len().min(6)]);
+    each
 }
 
 /// Calls by name, of a summary of strace.
