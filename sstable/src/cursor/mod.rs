@@ -13,6 +13,7 @@ use crate::entry::Kind;
 use crate::error::Result;
 use crate::fetch::{BlockFetch, FetchLane};
 use crate::table::Table;
+pub(crate) use window::ScanLength;
 use window::{Direction, Window};
 
 /// Where a move of a [`TableCursor`] goes.
@@ -51,7 +52,8 @@ enum Then {
 /// ## Blocks that are missing
 ///
 /// A move that needs a block which is not in the cache asks a [`FetchLane`] for it, and more blocks with it if the cursor has been
-/// moving in sequence: 2, 8, 32, 64. All are there when the call returns (rule R0). To move several cursors at the price of one
+/// moving in sequence: 3, 12, 48, 64. A seek asks for as many as scans in this table used to need. All are there when the call
+/// returns (rule R0). To move several cursors at the price of one
 /// enter: [`aim`](TableCursor::aim) each, let each put what it [`wants`](TableCursor::wants) into one fetch, run it, and
 /// [`supply`](TableCursor::supply) each; until none wants more.
 #[derive(Debug)]
@@ -228,14 +230,17 @@ impl TableCursor {
         match aim {
             Aim::Next => self.head_for(Direction::Forward),
             Aim::Prev => self.head_for(Direction::Backward),
-            _ => {
-                self.window.restart();
-                self.ahead.clear();
-            }
+            Aim::First | Aim::AtOrAfter(..) => self.restart(Direction::Forward),
+            Aim::Last | Aim::AtOrBefore(..) => self.restart(Direction::Backward),
         }
         self.is_valid = false;
         self.pending = pending;
         self.settle();
+    }
+
+    fn restart(&mut self, direction: Direction) {
+        self.window.restart(&self.table, direction);
+        self.ahead.clear();
     }
 
     fn head_for(&mut self, direction: Direction) {
@@ -331,6 +336,7 @@ impl TableCursor {
         self.at.enter(&bytes, BlockView::of(&bytes).layout());
         self.bytes = Some(bytes);
         self.block = block;
+        self.window.entered();
     }
 
     /// Goes to an entry of the current block, or says which block is next.
@@ -361,5 +367,11 @@ impl TableCursor {
         };
         self.is_valid = self.at.go(bytes, index);
         None
+    }
+}
+
+impl Drop for TableCursor {
+    fn drop(&mut self) {
+        self.window.end(&self.table);
     }
 }

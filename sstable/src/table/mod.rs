@@ -14,6 +14,7 @@ use crate::block::codec::Decompressor;
 use crate::block::{BlockView, Compression, Layout, seal};
 use crate::cache::{BlockCache, BlockRef, Claim, Hint, Residency};
 use crate::checksum::Checksum;
+use crate::cursor::ScanLength;
 use crate::error::{Fault, Result};
 use crate::filter::Filter;
 use crate::footer::Properties;
@@ -50,6 +51,7 @@ pub struct Table {
     file_bytes: u64,
     data_bytes: u64,
     properties: Properties,
+    scan_length: ScanLength,
 }
 
 impl Table {
@@ -160,6 +162,11 @@ impl Table {
     #[must_use]
     pub fn cached(&self, block: u32, hint: Hint) -> Option<BlockRef> {
         self.residency.get(block, hint)
+    }
+
+    /// How far cursors go after a seek here.
+    pub(crate) fn scan_length(&self) -> &ScanLength {
+        &self.scan_length
     }
 
     /// Whether the block is in the cache at this moment.

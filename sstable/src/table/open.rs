@@ -7,6 +7,7 @@ use ringwood_ring::{Disk, File, Lane, Op, OpenOptions, PAGE};
 
 use super::Table;
 use crate::cache::{BlockCache, Residency};
+use crate::cursor::ScanLength;
 use crate::error::{Fault, Result, TableError};
 use crate::filter::Filter;
 use crate::footer::{FOOTER, Footer, Properties, SectionKind};
@@ -76,6 +77,7 @@ pub(super) fn open(
         file_bytes,
         data_bytes: footer.data_bytes,
         properties,
+        scan_length: ScanLength::default(),
     })
 }
 
