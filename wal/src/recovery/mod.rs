@@ -67,7 +67,10 @@ use crate::{Appender, Log, Lsn, Pump, Result, WalOptions};
 pub(crate) use scan::Source;
 
 /// Bytes of one read or write while opening.
-pub(crate) const READ_BYTES: usize = 512 << 10;
+pub(crate) const READ_BYTES: usize = 256 << 10;
+/// Reads of the stream in flight, at most.
+const READS_MAX: usize = 4;
+const _: () = assert!(READS_MAX <= crate::pump::LANE_DEPTH as usize);
 
 /// An open log.
 #[derive(Debug)]

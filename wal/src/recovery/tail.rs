@@ -9,7 +9,7 @@ use super::chain::{Chain, Run};
 use super::reader::RunReader;
 use super::scan::{Assembler, Evidence, Nonsense, Scanned, Sink, later_promise, scan};
 use super::spares::Leftovers;
-use super::{READ_BYTES, RecoveryReport, alloc, finish};
+use super::{RecoveryReport, finish};
 use crate::pump::segments::{Link, Segment};
 use crate::record::Seed;
 use crate::staging::file::{Staged, StagingFile};
@@ -138,7 +138,7 @@ fn read_continued(
     limit: Lsn,
     assembler: &mut Assembler<'_>,
 ) -> Result<()> {
-    let mut reader = RunReader::new(lane, &run.segments, alloc(disk, READ_BYTES)?);
+    let mut reader = RunReader::new(disk, lane, &run.segments)?;
     let begin = from.max(run.start());
     let seed = Seed::new(store_id, run.salt);
     let scanned = scan(&mut reader, seed, begin, limit, assembler)?.map_err(|bad| nonsense(run, bad))?;
@@ -174,7 +174,7 @@ fn read_newest(
     let seed = Seed::new(store_id, run.salt);
     let begin = from.max(run.start());
     let batches_before = assembler.batches;
-    let mut reader = RunReader::new(&mut *lane, &run.segments, alloc(disk, READ_BYTES)?);
+    let mut reader = RunReader::new(disk, &mut *lane, &run.segments)?;
     let run_end = reader.end();
     if begin >= run_end {
         // All of it lies before what is asked for.
@@ -182,10 +182,10 @@ fn read_newest(
     }
     let mut scanned =
         scan(&mut reader, seed, begin, run_end, assembler)?.map_err(|bad| nonsense(run, bad))?;
+    drop(reader);
     let staged_from = scanned.end;
     let mut staged: Option<Staged> = None;
     if !scanned.closed {
-        drop(reader);
         if let Some(staging) = staging {
             let mut ring = staging.read(disk, lane, staged_from, run_end)?;
             let more =
@@ -195,7 +195,7 @@ fn read_newest(
             staged = Some(ring);
         }
         if !scanned.closed {
-            let mut reader = RunReader::new(&mut *lane, &run.segments, alloc(disk, READ_BYTES)?);
+            let mut reader = RunReader::new(disk, &mut *lane, &run.segments)?;
             let in_segments = later_promise(&mut reader, seed, scanned.end)?;
             let in_staging = match &mut staged {
                 Some(ring) => later_promise(ring, seed, scanned.end)?,
