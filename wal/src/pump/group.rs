@@ -10,10 +10,14 @@
 //! 3. A sync is started after all writes of its stretch have completed, or is linked to the only one.
 //! 4. Only when all of that is done is the group over: its staging bytes are free, its end may be called durable.
 
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
+
 use ringwood_ring::{Buf, Completion, File, IoError, IoErrorKind, Lane, Op, PAGE, page_ceil};
 
 use super::segments::Segments;
 use crate::staging::ring::Consumer;
+use crate::stats::Counts;
 use crate::{Lsn, Result, SyncMode, WalError};
 
 /// Token of a group's writes.
@@ -51,6 +55,8 @@ struct Group {
     start: Lsn,
     end: Lsn,
     sync: bool,
+    /// Whether a durable write will do, if it is all.
+    dsync: bool,
     stretch: Stretch,
 }
 
@@ -76,8 +82,10 @@ pub(crate) struct GroupWriter {
     group: Option<Group>,
     failed: Option<WalError>,
     chain: Vec<(u64, Op)>,
-    /// Syncs pushed so far, for the counts.
-    pub(crate) syncs: u64,
+    /// Pushed so far, for the counts.
+    syncs: u64,
+    chains: u64,
+    durable_writes: u64,
 }
 
 impl GroupWriter {
@@ -95,11 +103,9 @@ impl GroupWriter {
             failed: None,
             chain: Vec::with_capacity(2),
             syncs: 0,
+            chains: 0,
+            durable_writes: 0,
         }
-    }
-
-    pub(crate) fn is_busy(&self) -> bool {
-        self.group.is_some()
     }
 
     pub(crate) fn written(&self) -> Lsn {
@@ -112,25 +118,39 @@ impl GroupWriter {
         self.group.as_ref().map_or(0, |g| of(&g.stretch))
     }
 
-    /// Begins the group of everything before `end`, the end of a record.
+    /// Shows what was pushed so far.
+    pub(crate) fn count(&self, counts: &Counts) {
+        counts.syncs.store(self.syncs, Relaxed);
+        counts.chains.store(self.chains, Relaxed);
+        counts.durable_writes.store(self.durable_writes, Relaxed);
+    }
+
+    /// Begins the group of everything before `end`, the end of a record, for which `askers` wait.
     pub(crate) fn begin(
         &mut self,
         end: Lsn,
         sync: bool,
-        segments: &Segments,
+        askers: u64,
+        segments: &Mutex<Segments>,
         staging: &Consumer,
         lane: &mut dyn Lane,
     ) -> Result<()> {
         debug_assert!(self.group.is_none() && end >= self.written);
         let stretch = self.stretch(end, sync, segments)?;
-        self.group = Some(Group { start: self.written, end, sync, stretch });
+        let dsync = match self.mode {
+            SyncMode::Auto => askers <= 1,
+            SyncMode::Chain => false,
+            SyncMode::Dsync => true,
+        };
+        self.group = Some(Group { start: self.written, end, sync, dsync, stretch });
         self.push(staging, lane)
     }
 
     /// The next stretch of a group that ends at `end`.
-    fn stretch(&self, end: Lsn, sync: bool, segments: &Segments) -> Result<Stretch> {
+    fn stretch(&self, end: Lsn, sync: bool, segments: &Mutex<Segments>) -> Result<Stretch> {
         // A sync without new bytes is of the file that holds the last ones.
         let at = if self.written < end { self.written } else { self.written.saturating_sub(1) };
+        let segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
         let segment = segments.holding(at).ok_or_else(|| {
             // Appends end within segments that exist; a gap here is a bug, and writing on would be worse.
             let hint = format!("no segment holds log position {at}");
@@ -152,7 +172,7 @@ impl GroupWriter {
 
     /// Pushes what can be pushed now.
     fn push(&mut self, staging: &Consumer, lane: &mut dyn Lane) -> Result<()> {
-        let Some(Group { stretch, .. }) = &mut self.group else {
+        let Some(Group { stretch, dsync, .. }) = &mut self.group else {
             return Ok(());
         };
         if self.failed.is_some() {
@@ -176,7 +196,7 @@ impl GroupWriter {
             let is_last = until == stretch.end && stretch.writes == 0;
             // A write that is durable by itself makes nothing else durable: it must be all that is not synced.
             let dsync =
-                stretch.needs_sync && is_only && self.mode == SyncMode::Dsync && self.synced == stretch.begin;
+                *dsync && stretch.needs_sync && is_only && self.synced == stretch.begin;
             let write = Op::Write {
                 file: stretch.file.clone(),
                 offset: PAGE as u64 + (from - stretch.segment_start),
@@ -188,12 +208,14 @@ impl GroupWriter {
             stretch.writes += 1;
             if dsync {
                 self.syncs += 1;
+                self.durable_writes += 1;
                 stretch.sync_pushed = true;
                 // Counted as one operation in flight: the write, which brings the sync along.
                 stretch.synced = true;
                 push_one(lane, WRITE, write)?;
             } else if stretch.needs_sync && is_last {
                 self.syncs += 1;
+                self.chains += 1;
                 stretch.sync_pushed = true;
                 self.chain.push((WRITE, write));
                 self.chain.push((SYNC, sync_of(&stretch.file)));
@@ -217,7 +239,7 @@ impl GroupWriter {
     pub(crate) fn complete(
         &mut self,
         completion: Completion,
-        segments: &Segments,
+        segments: &Mutex<Segments>,
         staging: &Consumer,
         lane: &mut dyn Lane,
     ) -> Result<Option<Finished>> {
