@@ -13,7 +13,8 @@ use crate::record::RECORD_BYTES_MAX;
 /// wanted durable, is synced as a whole: a device that writes through for this one write alone would leave the others in its cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SyncMode {
-    /// A group that serves one waiter is a durable write, one that serves several is a chain.
+    /// A group that serves several waiters is a chain. One that serves a single waiter is a durable write, unless chains are faster for it
+    /// at the moment: the log tries both now and then, and goes the faster way.
     ///
     /// The kernel hands each `fdatasync` of a ring to a worker thread. A lone waiter feels that; for a group it is little beside
     /// what the group saves.

@@ -13,11 +13,12 @@ use ringwood_ring::{Completion, Disk, Lane};
 
 use crate::pump::group::{Finished, GroupWriter};
 use crate::pump::segments::Segments;
+use crate::pump::trial::Trial;
 use crate::shared::Shared;
 use crate::staging::ring::Consumer;
 use crate::stats::count;
 use crate::turns::Holder;
-use crate::{Result, WalOptions};
+use crate::{Result, SyncMode, WalOptions};
 
 /// See the module documentation.
 pub(crate) struct Core {
@@ -44,6 +45,10 @@ pub(crate) struct Groups {
     staging: Consumer,
     /// How many had asked when the last group began.
     asks: u64,
+    mode: SyncMode,
+    trial: Trial,
+    /// When the group in flight began, if it is of interest to the trial.
+    began: Option<u64>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,7 +76,8 @@ impl Core {
         writer: GroupWriter,
         staging: Consumer,
     ) -> Arc<Self> {
-        let groups = Groups { writer, staging, asks: 0 };
+        let (mode, trial) = (options.sync_mode, Trial::new());
+        let groups = Groups { writer, staging, asks: 0, mode, trial, began: None };
         let writing = Writing { groups, lane: None, done: Vec::new() };
         Arc::new(Self {
             shared,
@@ -123,7 +129,7 @@ impl Core {
     }
 
     /// Says what a finished group has made of the log.
-    fn publish(&self, finished: Finished) {
+    fn publish(&self, finished: &Finished) {
         let shared = &*self.shared;
         let progress = &shared.progress.0;
         progress.written.store(finished.end, Ordering::Release);
@@ -149,7 +155,14 @@ impl Groups {
         count(&counts.groups, u64::from(staged > 0));
         count(&counts.led_groups, u64::from(staged > 0 && who == Holder::Leader));
         count(&counts.group_bytes, staged);
-        let begun = self.writer.begin(tail, sync, askers, &core.segments, &self.staging, lane);
+        let is_lone = sync && askers <= 1;
+        let dsync = match self.mode {
+            SyncMode::Auto => is_lone && self.trial.is_dsync(),
+            SyncMode::Chain => false,
+            SyncMode::Dsync => true,
+        };
+        self.began = (is_lone && self.mode == SyncMode::Auto).then(|| core.disk.now());
+        let begun = self.writer.begin(tail, sync, dsync, &core.segments, &self.staging, lane);
         self.writer.count(counts);
         begun
     }
@@ -167,7 +180,10 @@ impl Groups {
             return Ok(false);
         };
         self.staging.free(finished.end);
-        core.publish(finished);
+        core.publish(&finished);
+        if let (Some(began), Some(dsync)) = (self.began.take(), finished.choice) {
+            self.trial.record(dsync, began, core.disk.now());
+        }
         Ok(true)
     }
 }

@@ -18,7 +18,7 @@ use ringwood_ring::{Buf, Completion, File, IoError, IoErrorKind, Lane, Op, PAGE,
 use super::segments::Segments;
 use crate::staging::ring::Consumer;
 use crate::stats::Counts;
-use crate::{Lsn, Result, SyncMode, WalError};
+use crate::{Lsn, Result, WalError};
 
 /// Token of a group's writes.
 pub(crate) const WRITE: u64 = 0;
@@ -55,8 +55,10 @@ struct Group {
     start: Lsn,
     end: Lsn,
     sync: bool,
-    /// Whether a durable write will do, if it is all.
+    /// A durable write is wanted, where it is enough.
     dsync: bool,
+    /// It would have been enough, wanted or not.
+    had_choice: bool,
     stretch: Stretch,
 }
 
@@ -67,11 +69,12 @@ pub(crate) struct Finished {
     pub(crate) end: Lsn,
     /// Everything before is durable.
     pub(crate) durable: Lsn,
+    /// If one write was the whole group, and a durable one or a chain would have done: whether it was durable.
+    pub(crate) choice: Option<bool>,
 }
 
 /// Writes groups.
 pub(crate) struct GroupWriter {
-    mode: SyncMode,
     buffers: Vec<Buf>,
     /// The page that holds the byte before `written`, as far as it is written.
     tail_page: Box<[u8; PAGE]>,
@@ -90,10 +93,9 @@ pub(crate) struct GroupWriter {
 
 impl GroupWriter {
     /// A writer that goes on at `start`, the beginning of a page, before which everything is durable.
-    pub(crate) fn new(mode: SyncMode, buffers: Vec<Buf>, start: Lsn) -> Self {
+    pub(crate) fn new(buffers: Vec<Buf>, start: Lsn) -> Self {
         debug_assert_eq!(start % PAGE as u64, 0);
         Self {
-            mode,
             buffers,
             tail_page: Box::new([0; PAGE]),
             written: start,
@@ -125,24 +127,19 @@ impl GroupWriter {
         counts.durable_writes.store(self.durable_writes, Relaxed);
     }
 
-    /// Begins the group of everything before `end`, the end of a record, for which `askers` wait.
+    /// Begins the group of everything before `end`, the end of a record: as a durable write if `dsync` and if that is enough.
     pub(crate) fn begin(
         &mut self,
         end: Lsn,
         sync: bool,
-        askers: u64,
+        dsync: bool,
         segments: &Mutex<Segments>,
         staging: &Consumer,
         lane: &mut dyn Lane,
     ) -> Result<()> {
         debug_assert!(self.group.is_none() && end >= self.written);
         let stretch = self.stretch(end, sync, segments)?;
-        let dsync = match self.mode {
-            SyncMode::Auto => askers <= 1,
-            SyncMode::Chain => false,
-            SyncMode::Dsync => true,
-        };
-        self.group = Some(Group { start: self.written, end, sync, dsync, stretch });
+        self.group = Some(Group { start: self.written, end, sync, dsync, had_choice: false, stretch });
         self.push(staging, lane)
     }
 
@@ -172,7 +169,7 @@ impl GroupWriter {
 
     /// Pushes what can be pushed now.
     fn push(&mut self, staging: &Consumer, lane: &mut dyn Lane) -> Result<()> {
-        let Some(Group { stretch, dsync, .. }) = &mut self.group else {
+        let Some(Group { start, end, stretch, dsync, had_choice, .. }) = &mut self.group else {
             return Ok(());
         };
         if self.failed.is_some() {
@@ -195,8 +192,9 @@ impl GroupWriter {
             let is_only = stretch.pushed == stretch.begin && until == stretch.end;
             let is_last = until == stretch.end && stretch.writes == 0;
             // A write that is durable by itself makes nothing else durable: it must be all that is not synced.
-            let dsync =
-                *dsync && stretch.needs_sync && is_only && self.synced == stretch.begin;
+            let is_enough = stretch.needs_sync && is_only && self.synced == stretch.begin;
+            *had_choice = is_enough && (stretch.begin, stretch.end) == (*start, *end);
+            let dsync = *dsync && is_enough;
             let write = Op::Write {
                 file: stretch.file.clone(),
                 offset: PAGE as u64 + (from - stretch.segment_start),
@@ -280,8 +278,9 @@ impl GroupWriter {
             self.push(staging, lane)?;
             return Ok(None);
         }
+        let choice = group.had_choice.then_some(group.dsync);
         self.group = None;
-        Ok(Some(Finished { end: self.written, durable: self.durable }))
+        Ok(Some(Finished { end: self.written, durable: self.durable, choice }))
     }
 }
 

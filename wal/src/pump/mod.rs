@@ -17,6 +17,7 @@
 pub(crate) mod group;
 pub(crate) mod prepare;
 pub(crate) mod segments;
+pub(crate) mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -46,7 +46,7 @@ pub(crate) fn start(
     let salt = disk.random();
     let shared = Arc::new(Shared::new(consumer.watch(), survives, options.stepper.clone()));
     let buffers = (0..PIECES_MAX).map(|_| alloc(disk, PIECE_BYTES)).collect::<Result<_>>()?;
-    let writer = GroupWriter::new(options.sync_mode, buffers, link.start);
+    let writer = GroupWriter::new(buffers, link.start);
     let preparer =
         Preparer::new(Arc::clone(disk), dir.to_path_buf(), store_id, salt, alloc(disk, FILL_BYTES)?);
     let segments = Segments::new(recovered.segments, recovered.cut, link);
