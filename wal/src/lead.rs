@@ -30,10 +30,6 @@ impl<'a> Lead<'a> {
     pub(crate) fn ask(core: &'a Core, lsn: Lsn) -> Option<Self> {
         let shared = &*core.shared;
         let before = shared.turns.0.ask(lsn);
-        // In the simulation background work is done by those who wait: the seed says who does.
-        if shared.is_stepped && core.disk.random() & 1 == 0 {
-            return None;
-        }
         match shared.turns.0.turn(before, &shared.progress.0.durable) {
             Turn::Wait => return None,
             Turn::Tell => {
@@ -50,8 +46,11 @@ impl<'a> Lead<'a> {
         Some(lead)
     }
 
-    /// Leads to the end.
-    pub(crate) fn run(mut self) -> Result<()> {
+    /// Steps, waiting, until the position that was asked for is durable. Nothing is in flight then.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn run(mut self) -> Result<()> {
         while !self.step(true)? {}
         Ok(())
     }
@@ -97,6 +96,7 @@ impl<'a> Lead<'a> {
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
+        debug_assert!(self.in_group || lane.in_flight() == 0, "a group is over when nothing of it is in flight");
         first_error.map_or(Ok(()), Err)
     }
 
@@ -109,12 +109,11 @@ impl<'a> Lead<'a> {
 /// However it ends, nothing is in flight and the turn is free.
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if self.in_group && std::thread::panicking() {
             // A bug, or a panic of the caller's between two steps: what the group came to is unknown.
-            if self.in_group {
-                self.core.shared.set_poison(WalError::PumpLost);
-            }
+            self.core.shared.set_poison(WalError::PumpLost);
             self.drain();
+            self.in_group = false;
         }
         while self.in_group && self.step(true).is_ok() {}
         self.core.leave();

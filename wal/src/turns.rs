@@ -9,13 +9,13 @@
 //! 1. Who waits first *asks* for its position, then looks whether the turn is free.
 //! 2. Who had the turn first gives it back, then looks what is asked for, and wakes the log thread if there is anything. (The log
 //!    thread itself looks before it sleeps.)
-//! 3. So of a waiter that finds the turn taken and a holder that leaves, at least one sees the other: all four accesses are
-//!    sequentially consistent. The waiter may just wait.
+//! 3. So of a waiter that finds the turn taken and a holder that leaves, at least one sees the other: both have a fence between what
+//!    they say and where they look. The waiter may just wait.
 //! 4. A waiter that finds the turn free and does not take it tells the log thread.
 //! 5. The log thread sleeps only while the turn is taken by a leader, who will look (2), or nothing is due.
 
 use crate::Lsn;
-use crate::sync::{AtomicU8, AtomicU64, Ordering::SeqCst};
+use crate::sync::{AtomicU8, AtomicU64, Ordering::SeqCst, fence};
 
 /// Who holds the turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,10 @@ impl Turns {
     /// Asks for everything before `lsn` to be durable. Returns what was asked for before.
     pub(crate) fn ask(&self, lsn: Lsn) -> Lsn {
         self.asks.fetch_add(1, SeqCst);
-        self.wanted.fetch_max(lsn, SeqCst)
+        let before = self.wanted.fetch_max(lsn, SeqCst);
+        // Pairs with the one in `leave`.
+        fence(SeqCst);
+        before
     }
 
     /// What one who has asked is to do, when `before` is what [`ask`](Self::ask) returned.
@@ -106,6 +109,8 @@ impl Turns {
     /// Gives the turn back. Whoever does so then looks what is asked for.
     pub(crate) fn leave(&self) {
         self.holder.store(FREE, SeqCst);
+        // Pairs with the one in `ask`.
+        fence(SeqCst);
     }
 
     /// Whether nobody has the turn.
