@@ -9,10 +9,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::writing::Core;
 use crate::record::{HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_MAX, Seed, framed};
 use crate::shared::{SIGNAL_ASLEEP, SIGNAL_STOPPED, Shared};
 use crate::staging::ring::Producer;
+use crate::writing::Core;
 use crate::{BATCH_BYTES_MAX, Log, Lsn, Result, WalError};
 
 /// The one who appends. See the module documentation.

@@ -9,8 +9,8 @@
 
 use std::sync::MutexGuard;
 
-use crate::writing::{Core, Writing, drain};
 use crate::turns::{Holder, Turn};
+use crate::writing::{Core, Writing, drain};
 use crate::{Lsn, Result, WalError};
 
 /// The turn, held by a waiter; see [`Log::lead`](crate::Log::lead).
@@ -96,7 +96,10 @@ impl<'a> Lead<'a> {
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        debug_assert!(self.in_group || lane.in_flight() == 0, "a group is over when nothing of it is in flight");
+        debug_assert!(
+            self.in_group || lane.in_flight() == 0,
+            "a group is over when nothing of it is in flight"
+        );
         first_error.map_or(Ok(()), Err)
     }
 

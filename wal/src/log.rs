@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use ringwood_ring::PAGE;
 
-use crate::writing::Core;
 use crate::lead::Lead;
 use crate::shared::Shared;
 use crate::stats::WalStats;
+use crate::writing::Core;
 use crate::{Lsn, Result, WalError};
 
 /// The shared handle of a log. Any thread may use it.

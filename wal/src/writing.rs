@@ -173,7 +173,12 @@ impl Groups {
     }
 
     /// Takes in a completion of the group. Returns whether the group is over; all has been told by then, but the turn is still held.
-    pub(crate) fn complete(&mut self, core: &Core, completion: Completion, lane: &mut dyn Lane) -> Result<bool> {
+    pub(crate) fn complete(
+        &mut self,
+        core: &Core,
+        completion: Completion,
+        lane: &mut dyn Lane,
+    ) -> Result<bool> {
         let over = self.writer.complete(completion, &core.segments, &self.staging, lane);
         self.writer.count(&core.shared.counts);
         let Some(finished) = over? else {

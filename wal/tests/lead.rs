@@ -12,9 +12,7 @@ use std::time::Duration;
 use common::world::World;
 use common::{Place, STORE, pattern, place, place_on, small};
 use ringwood_ring::{Class, ClassCounts, Disk, FaultOp, FaultPlan, Gate, IoChoice, SimConfig};
-use ringwood_wal::{
-    Appender, Lead, Log, Lsn, Progress, Result, SyncMode, WalErrorKind, WalOptions, open,
-};
+use ringwood_wal::{Appender, Lead, Log, Lsn, Progress, Result, SyncMode, WalErrorKind, WalOptions, open};
 
 const EIO: i32 = 5;
 
@@ -241,7 +239,9 @@ fn pause(ms: u64) {
 }
 
 fn until(condition: impl Fn() -> bool) {
-    assert!((0..1000).any(|_| condition() || Gate::new().wait_timeout(Duration::from_millis(10), &condition)));
+    assert!(
+        (0..1000).any(|_| condition() || Gate::new().wait_timeout(Duration::from_millis(10), &condition))
+    );
 }
 
 #[test]
@@ -280,7 +280,11 @@ fn who_comes_while_another_leads_is_served_by_the_log_thread() {
         lead.run().unwrap();
         late.into_iter().for_each(|l| l.join().unwrap());
         let after = running.log.stats();
-        assert_eq!((after.groups, after.led_groups), (before.groups + 1, before.led_groups), "one for all three");
+        assert_eq!(
+            (after.groups, after.led_groups),
+            (before.groups + 1, before.led_groups),
+            "one for all three"
+        );
         assert_eq!((after.chains, after.durable_writes), (before.chains + 1, before.durable_writes));
     });
     running.close();

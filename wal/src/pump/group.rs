@@ -8,7 +8,8 @@
 //! 1. One group at a time, stretches in order.
 //! 2. A stretch that reaches the end of its segment is synced before the next segment is written.
 //! 3. A sync is started after all writes of its stretch have completed, or is linked to the only one.
-//! 4. Only when all of that is done is the group over: its staging bytes are free, its end may be called durable.
+//! 4. A *durable write* replaces that chain only if everything before it is synced: it makes nothing durable but itself.
+//! 5. Only when all of that is done is the group over: its staging bytes are free, its end may be called durable.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};

@@ -25,10 +25,10 @@ use std::time::Duration;
 
 use ringwood_ring::{Completion, Lane};
 
-use crate::writing::{Core, drain};
 use crate::shared::{SIGNAL_ASLEEP, Shared};
 use crate::stats::count;
 use crate::turns::Holder;
+use crate::writing::{Core, drain};
 use crate::{Lsn, Result, WalError, WalOptions};
 use prepare::{Prepared, Preparer};
 

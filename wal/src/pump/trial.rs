@@ -89,7 +89,9 @@ mod tests {
     fn the_faster_way_is_found_and_the_slower_costs_a_hundredth() {
         const SECOND: u64 = 1_000_000_000;
         let (mut trial, mut now) = (Trial::new(), 7);
-        for (dsync, chain) in [(100_000, 180_000), (4_000_000, 1_700_000), (100_000, 95_000), (100_000, 300_000)] {
+        for (dsync, chain) in
+            [(100_000, 180_000), (4_000_000, 1_700_000), (100_000, 95_000), (100_000, 300_000)]
+        {
             // Until it has seen how things are now.
             run(&mut trial, &mut now, 20 * SECOND, dsync, chain);
             let (n, m) = run(&mut trial, &mut now, 20 * SECOND, dsync, chain);
@@ -106,7 +108,13 @@ mod tests {
         for i in 0..10_000u64 {
             let way = trial.is_dsync();
             let began = now;
-            now += if way && i % 5 == 0 { 5_000_000 } else if way { 100_000 } else { 180_000 };
+            now += if way && i % 5 == 0 {
+                5_000_000
+            } else if way {
+                100_000
+            } else {
+                180_000
+            };
             trial.record(way, began, now);
         }
         assert!(trial.dsync);

@@ -9,7 +9,6 @@ use ringwood_ring::{Class, Disk, Lane, LaneSpec, Owner};
 use super::spares::Leftovers;
 use super::tail::Recovered;
 use super::{Opened, RecoveryReport, alloc, spares};
-use crate::writing::Core;
 use crate::pump::group::{GroupWriter, PIECE_BYTES, PIECES_MAX};
 use crate::pump::prepare::{FILL_BYTES, Preparer};
 use crate::pump::segments::Segments;
@@ -17,6 +16,7 @@ use crate::pump::{self, Progress};
 use crate::record::Seed;
 use crate::shared::Shared;
 use crate::staging::{file, ring};
+use crate::writing::Core;
 use crate::{Appender, Log, Lsn, Pump, Result, WalError, WalOptions, names};
 
 /// See the module documentation. What was recovered is durable by now.
@@ -72,9 +72,10 @@ pub(crate) fn start(
 /// Steps the pump until the run has a segment, or none can be had: not even with the room of what is left over, or by recycling what
 /// is released.
 fn bind_first(pump: &mut Pump, start: Lsn, leftovers: Leftovers) -> Result<()> {
-    while pump.shared().limit() == start && pump.shared().full_reason().is_none() && step(pump)? != Progress::Idle
-    {
-    }
+    while pump.shared().limit() == start
+        && pump.shared().full_reason().is_none()
+        && step(pump)? != Progress::Idle
+    {}
     spares::remove(&pump.core.disk, leftovers.paths.into_iter());
     if pump.shared().limit() > start {
         return Ok(());
