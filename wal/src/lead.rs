@@ -19,7 +19,8 @@ use crate::{Lsn, Result, WalError};
 #[derive(Debug)]
 pub struct Lead<'a> {
     core: &'a Core,
-    writing: MutexGuard<'a, Writing>,
+    /// Present until it is dropped.
+    writing: Option<MutexGuard<'a, Writing>>,
     lsn: Lsn,
     in_group: bool,
 }
@@ -38,8 +39,10 @@ impl<'a> Lead<'a> {
             }
             Turn::Lead => {}
         }
-        let lead = Lead { core, writing: core.writing(), lsn, in_group: false };
-        if shared.stopped().is_some() || lead.writing.lane.is_none() {
+        let writing = core.writing();
+        let has_lane = writing.lane.is_some();
+        let lead = Lead { core, writing: Some(writing), lsn, in_group: false };
+        if shared.stopped().is_some() || !has_lane {
             // Leaving, it wakes the log thread.
             return None;
         }
@@ -81,7 +84,7 @@ impl<'a> Lead<'a> {
     }
 
     fn step_inner(&mut self, wait: bool) -> Result<()> {
-        let Writing { groups, lane: Some(lane), done } = &mut *self.writing else {
+        let Some(Writing { groups, lane: Some(lane), done }) = self.writing.as_deref_mut() else {
             return Ok(());
         };
         if !self.in_group {
@@ -104,8 +107,9 @@ impl<'a> Lead<'a> {
     }
 
     fn drain(&mut self) {
-        let Writing { lane: Some(lane), done, .. } = &mut *self.writing else { return };
-        drain(&mut **lane, done);
+        if let Some(Writing { lane: Some(lane), done, .. }) = self.writing.as_deref_mut() {
+            drain(&mut **lane, done);
+        }
     }
 }
 
@@ -119,6 +123,8 @@ impl Drop for Lead<'_> {
             self.in_group = false;
         }
         while self.in_group && self.step(true).is_ok() {}
+        // First the lock, then the turn: who takes the turn finds the lock free.
+        self.writing = None;
         self.core.leave();
     }
 }

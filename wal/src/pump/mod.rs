@@ -164,6 +164,8 @@ impl Pump {
             return false;
         }
         shared.set_closed();
+        // Nobody leads any more: its ring is given back now, not with the last handle of the log.
+        self.core.writing().lane = None;
         true
     }
 
