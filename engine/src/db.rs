@@ -126,7 +126,8 @@ impl Db {
 
     /// Sets `key` to `value`, with the store's default durability ([`Durability::Synced`] unless told otherwise).
     ///
-    /// Costs no I/O of its own: a synced put waits for the commit group that carries it, one chain of a write and a sync.
+    /// Costs no I/O of its own: a synced put waits for the commit group that carries it, one write and
+    /// one sync in one call into the kernel, which it makes itself if nobody else waits.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for an empty or too long key, or a too long value;

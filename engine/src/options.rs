@@ -91,7 +91,8 @@ impl Options {
         self
     }
 
-    /// How the log is made durable: a linked write and sync, or one write that is durable by itself. Default: the chain.
+    /// How the log is made durable: a linked write and sync, or one write that is durable by itself. Default: [`SyncMode::Auto`], a
+    /// chain for several writers, and for one that is alone whichever of the two is faster at the moment.
     #[must_use]
     pub fn sync_mode(mut self, mode: SyncMode) -> Self {
         self.sync_mode = mode;

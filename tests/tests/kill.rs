@@ -73,7 +73,7 @@ fn options(rng: &mut Rng, io: IoChoice) -> Options {
         .write_buffer_bytes(rng.within(32..=256) << 10)
         .table_bytes(128 << 10)
         .compaction_threads(2)
-        .sync_mode(if rng.one_in(3) { SyncMode::Dsync } else { SyncMode::Chain })
+        .sync_mode(*rng.pick(&[SyncMode::Auto, SyncMode::Chain, SyncMode::Dsync]))
         .io(io)
 }
 

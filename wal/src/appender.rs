@@ -12,11 +12,13 @@ use std::sync::atomic::Ordering;
 use crate::record::{HEADER_BYTES, Header, Kind, PAYLOAD_BYTES_MAX, Seed, framed};
 use crate::shared::{SIGNAL_ASLEEP, SIGNAL_STOPPED, Shared};
 use crate::staging::ring::Producer;
+use crate::writing::Core;
 use crate::{BATCH_BYTES_MAX, Log, Lsn, Result, WalError};
 
 /// The one who appends. See the module documentation.
 pub struct Appender {
     shared: Arc<Shared>,
+    core: Arc<Core>,
     ring: Producer,
     seed: Seed,
     /// No look at shared counters is needed before a record ends beyond this.
@@ -36,11 +38,12 @@ impl std::fmt::Debug for Appender {
 }
 
 impl Appender {
-    pub(crate) fn new(shared: Arc<Shared>, ring: Producer, seed: Seed, drain_bytes: u64) -> Self {
+    pub(crate) fn new(core: Arc<Core>, ring: Producer, seed: Seed, drain_bytes: u64) -> Self {
         Self {
             room_end: ring.tail(),
             wake_at: ring.tail() + drain_bytes,
-            shared,
+            shared: Arc::clone(&core.shared),
+            core,
             ring,
             seed,
             drain_bytes,
@@ -210,8 +213,8 @@ impl Appender {
     /// # Errors
     /// [`Poisoned`](WalError::Poisoned) if a write or sync failed, now or before.
     pub fn close(&mut self) -> Result<()> {
-        let log = Log { shared: Arc::clone(&self.shared) };
-        if log.shared.is_closed() {
+        let log = Log { core: Arc::clone(&self.core) };
+        if self.shared.is_closed() {
             return Ok(());
         }
         // First the rest, so that the mark can promise all of it.

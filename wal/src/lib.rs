@@ -5,7 +5,8 @@
 //!
 //! ```text
 //!   threads ──► Appender ──► staging ring ──► Pump (log thread) ──► segments
-//!               copies        kept: kill -9     groups: write+sync    durable: power cut
+//!               copies        kept: kill -9     or a lone waiter:      durable: power cut
+//!                                               groups: write+sync
 //! ```
 //!
 //! | who | what | from which thread |
@@ -13,6 +14,7 @@
 //! | [`Appender`] | copies batches into the ring: no system call, no lock, no allocation | its owner, one at a time |
 //! | [`Pump`] | writes groups to segments, syncs them, prepares segments | the log thread, or a simulation's steps |
 //! | [`Log`] | how far it is, waiting, releasing | any |
+//! | [`Lead`] | writes and syncs the group of a lone waiter | the waiter's own |
 //!
 //! [`open`] reads the log back and starts the three. Its module holds the crash argument: which bytes are believed after a crash and why.
 //! Files are described in `docs/format-wal.md`.
@@ -27,6 +29,7 @@
 mod appender;
 mod error;
 mod header;
+mod lead;
 mod log;
 mod names;
 mod options;
@@ -36,9 +39,13 @@ mod recovery;
 mod shared;
 mod staging;
 mod stats;
+mod sync;
+mod turns;
+mod writing;
 
 pub use appender::Appender;
 pub use error::{Result, WalError, WalErrorKind};
+pub use lead::Lead;
 pub use log::Log;
 pub use options::{SyncMode, WalOptions};
 pub use pump::{Progress, Pump};

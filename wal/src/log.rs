@@ -5,8 +5,10 @@ use std::sync::atomic::Ordering;
 
 use ringwood_ring::PAGE;
 
+use crate::lead::Lead;
 use crate::shared::Shared;
 use crate::stats::WalStats;
+use crate::writing::Core;
 use crate::{Lsn, Result, WalError};
 
 /// The shared handle of a log. Any thread may use it.
@@ -14,39 +16,46 @@ use crate::{Lsn, Result, WalError};
 /// Positions only grow, in this order: `durable ≤ kept ≤ appended`.
 #[derive(Debug)]
 pub struct Log {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) core: Arc<Core>,
 }
 
 impl Log {
+    fn shared(&self) -> &Shared {
+        &self.core.shared
+    }
+
     /// Everything before this position was appended. One load.
     #[must_use]
     pub fn appended(&self) -> Lsn {
-        self.shared.appended()
+        self.shared().appended()
     }
 
     /// Everything before this position survives the death of the process (`kill -9`), but perhaps not a power cut. The same as
     /// [`appended`](Self::appended) where the staging file can be mapped. One or two loads.
     #[must_use]
     pub fn kept(&self) -> Lsn {
-        if self.shared.staging_survives { self.shared.appended() } else { self.shared.written() }
+        if self.shared().staging_survives { self.shared().appended() } else { self.shared().written() }
     }
 
     /// Everything before this position is durable: it survives a power cut. One load.
     #[must_use]
     pub fn durable(&self) -> Lsn {
-        self.shared.durable()
+        self.shared().durable()
     }
 
     /// Asks for everything before `lsn` to be made durable soon, without waiting.
     pub fn want_durable(&self, lsn: Lsn) {
         if lsn > self.durable() {
-            self.shared.requests.0.durable.fetch_max(lsn, Ordering::SeqCst);
-            self.shared.work.notify();
+            self.shared().turns.0.ask(lsn);
+            self.shared().work.notify();
         }
     }
 
-    /// Waits until everything before `lsn` is durable. All callers that wait while one group is on its way to the disk share
-    /// the next one: one write and one sync for all of them.
+    /// Waits until everything before `lsn` is durable.
+    ///
+    /// A caller that finds the log idle, and nobody else waiting, writes and syncs it itself, with one call into the kernel and no
+    /// other thread. All callers that wait while a group is on its way to the disk share the next one, which the log thread writes:
+    /// one write and one sync for all of them.
     ///
     /// # Errors
     /// [`Poisoned`](WalError::Poisoned) if a write or sync failed: whether the bytes are durable is unknown, and nobody was told
@@ -55,12 +64,27 @@ impl Log {
     /// # Panics
     /// If `lsn` was never appended.
     pub fn wait_durable(&self, lsn: Lsn) -> Result<()> {
+        // In the simulation there is no log thread: who waits steps the background instead. The seed says when to lead.
+        if self.shared().is_stepped && self.core.disk.random() & 1 == 0 {
+            assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
+            self.want_durable(lsn);
+        } else if let Some(lead) = self.lead(lsn) {
+            return lead.run();
+        }
+        self.wait(lsn, Shared::durable)
+    }
+
+    /// The first half of [`wait_durable`](Self::wait_durable), for schedulers that step: asks for everything before `lsn` to be durable, and
+    /// if the caller is to write it itself, returns what to step. `None` if it is durable or someone else sees to it.
+    ///
+    /// # Panics
+    /// If `lsn` was never appended.
+    pub fn lead(&self, lsn: Lsn) -> Option<Lead<'_>> {
         if lsn <= self.durable() {
-            return Ok(());
+            return None;
         }
         assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
-        self.want_durable(lsn);
-        self.wait(lsn, Shared::durable)
+        Lead::ask(&self.core, lsn)
     }
 
     /// Waits until everything before `lsn` survives the death of the process: at once where the staging file is mapped, else
@@ -76,13 +100,13 @@ impl Log {
         if lsn <= self.kept() {
             return Ok(());
         }
-        self.shared.requests.0.written.fetch_max(lsn, Ordering::SeqCst);
-        self.shared.work.notify();
+        self.shared().requests.0.written.fetch_max(lsn, Ordering::SeqCst);
+        self.shared().work.notify();
         self.wait(lsn, Shared::written)
     }
 
     fn wait(&self, lsn: Lsn, position: impl Fn(&Shared) -> Lsn) -> Result<()> {
-        let shared = &self.shared;
+        let shared = self.shared();
         let there = || position(shared) >= lsn;
         // `stopped` is looked at first: what was reached before it counts.
         shared.settled.wait_until(|| shared.stopped().is_some() || there());
@@ -95,35 +119,35 @@ impl Log {
     /// Says that nothing before `lsn` is needed any more (it is durable elsewhere): segments wholly before may be recycled or
     /// removed. Does not wait.
     pub fn release(&self, lsn: Lsn) {
-        let before = self.shared.requests.0.released.fetch_max(lsn, Ordering::SeqCst);
+        let before = self.shared().requests.0.released.fetch_max(lsn, Ordering::SeqCst);
         if lsn > before {
-            self.shared.work.notify();
+            self.shared().work.notify();
         }
     }
 
     /// Where the oldest segment starts: what lies before is gone.
     #[must_use]
     pub fn oldest(&self) -> Lsn {
-        let first = self.shared.with_segments(|s| s.first().map(|s| s.start));
-        first.unwrap_or_else(|| self.shared.limit())
+        let first = self.shared().with_segments(|s| s.first().map(|s| s.start));
+        first.unwrap_or_else(|| self.shared().limit())
     }
 
     /// Why the log takes no more writes, if a write or sync failed.
     #[must_use]
     pub fn poisoned(&self) -> Option<WalError> {
-        self.shared.poisoned().cloned()
+        self.shared().poisoned().cloned()
     }
 
     /// Why the log cannot grow at the moment, if it cannot. Appends that fit into what is there still succeed.
     #[must_use]
     pub fn full(&self) -> Option<String> {
-        self.shared.full_reason()
+        self.shared().full_reason()
     }
 
     /// Counts since the log was opened, and its size now.
     #[must_use]
     pub fn stats(&self) -> WalStats {
-        let shared = &self.shared;
+        let shared = self.shared();
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let counts = &shared.counts;
         let (segments, segment_bytes) =
@@ -132,8 +156,11 @@ impl Log {
         WalStats {
             records: read(&shared.records.0),
             groups: read(&counts.groups),
+            led_groups: read(&counts.led_groups),
             group_bytes: read(&counts.group_bytes),
             syncs: read(&counts.syncs),
+            chains: read(&counts.chains),
+            durable_writes: read(&counts.durable_writes),
             segments_created: read(&counts.segments_created),
             segments_recycled: read(&counts.segments_recycled),
             segments_removed: read(&counts.segments_removed),
@@ -150,7 +177,7 @@ impl Log {
     /// # Errors
     /// [`Poisoned`](WalError::Poisoned) if a write or sync failed, now or before.
     pub fn close(&self) -> Result<()> {
-        let shared = &self.shared;
+        let shared = self.shared();
         shared.requests.0.close.store(true, Ordering::SeqCst);
         shared.work.notify();
         shared.settled.wait_until(|| shared.stopped().is_some());

@@ -8,14 +8,22 @@ use crate::WalError;
 use crate::record::RECORD_BYTES_MAX;
 
 /// How a commit group is made durable.
+///
+/// A durable write makes only itself durable. So whatever the mode, a group of several writes, and a group after writes that nobody
+/// wanted durable, is synced as a whole: a device that writes through for this one write alone would leave the others in its cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SyncMode {
-    /// A write linked to an `fdatasync`: one chain, two operations.
+    /// A group that serves several waiters is a chain. One that serves a single waiter is a durable write, unless chains are faster for it
+    /// at the moment: the log tries both now and then, and goes the faster way.
+    ///
+    /// The kernel hands each `fdatasync` of a ring to a worker thread. A lone waiter feels that; for a group it is little beside
+    /// what the group saves.
     #[default]
+    Auto,
+    /// A write linked to an `fdatasync`: one chain, two operations, always.
     Chain,
-    /// A write that is durable on completion (`RWF_DSYNC`). Faster on some devices, slower on others. Groups of several writes, and
-    /// groups after writes that nobody wanted durable, are still synced as a whole: a device that writes through for this one
-    /// write alone would leave the earlier ones in its cache.
+    /// A write that is durable on completion (`RWF_DSYNC`), wherever that is enough. Faster on many devices, slower on some: consumer
+    /// drives whose writes through the cache (FUA) take longer than a flush of it.
     Dsync,
 }
 

@@ -10,6 +10,7 @@ use ringwood_ring::{Gate, Stepper};
 
 use crate::staging::ring::Watch;
 use crate::stats::Counts;
+use crate::turns::Turns;
 use crate::{Lsn, WalError};
 
 /// Keeps what different threads write on different cache lines (two, since they are fetched in pairs).
@@ -38,8 +39,6 @@ pub(crate) struct Progress {
 /// Written by everyone, read by the pump.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    /// Someone waits for this position to be durable.
-    pub(crate) durable: AtomicU64,
     /// Someone waits for this position to be written (where staging does not survive the process).
     pub(crate) written: AtomicU64,
     /// Everything before is not needed any more.
@@ -64,10 +63,16 @@ pub(crate) struct SegmentSpan {
 pub(crate) struct Shared {
     pub(crate) progress: Padded<Progress>,
     pub(crate) requests: Padded<Requests>,
+    /// Who wants durability, and who sees to it.
+    pub(crate) turns: Padded<Turns>,
     /// Batches appended since the log was opened. Only the appender writes it.
     pub(crate) records: Padded<AtomicU64>,
     pub(crate) counts: Counts,
     pub(crate) staging: Watch,
+    /// The log thread wants to look after segments when the tail is here.
+    prepare_at: AtomicU64,
+    /// No threads: who waits steps.
+    pub(crate) is_stepped: bool,
     /// Whether staged bytes survive the death of the process.
     pub(crate) staging_survives: bool,
     poison: OnceLock<WalError>,
@@ -94,9 +99,12 @@ impl Shared {
         let shared = Self {
             progress: Padded::default(),
             requests: Padded::default(),
+            turns: Padded(Turns::new()),
             records: Padded::default(),
             counts: Counts::default(),
             staging,
+            prepare_at: AtomicU64::new(Lsn::MAX),
+            is_stepped: stepper.is_some(),
             staging_survives,
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -127,6 +135,16 @@ impl Shared {
 
     pub(crate) fn limit(&self) -> Lsn {
         self.progress.0.limit.load(Ordering::Acquire)
+    }
+
+    /// The log thread says from which position on it wants to look after segments.
+    pub(crate) fn set_prepare_at(&self, lsn: Lsn) {
+        self.prepare_at.store(lsn, Ordering::SeqCst);
+    }
+
+    /// Whether the tail has come to where the log thread wants to look after segments.
+    pub(crate) fn wants_segment(&self) -> bool {
+        self.appended() >= self.prepare_at.load(Ordering::SeqCst)
     }
 
     /// Why no append is taken any more, if so.

@@ -2,12 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Live counts; only the pump adds to them.
+/// Live counts; the log thread and whoever leads add to them.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) groups: AtomicU64,
+    pub(crate) led_groups: AtomicU64,
     pub(crate) group_bytes: AtomicU64,
     pub(crate) syncs: AtomicU64,
+    pub(crate) chains: AtomicU64,
+    pub(crate) durable_writes: AtomicU64,
     pub(crate) segments_created: AtomicU64,
     pub(crate) segments_recycled: AtomicU64,
     pub(crate) segments_removed: AtomicU64,
@@ -27,10 +30,16 @@ pub struct WalStats {
     pub records: u64,
     /// Commit groups written.
     pub groups: u64,
+    /// Those of them that a waiter wrote itself; the others are the log thread's.
+    pub led_groups: u64,
     /// Bytes of log in them: less than the bytes written, which are whole pages.
     pub group_bytes: u64,
-    /// Syncs of segments for commit groups, durable writes included.
+    /// Syncs of segments for commit groups: chains, durable writes, and syncs alone after several writes.
     pub syncs: u64,
+    /// Writes linked to a sync. A group has one at most in each segment that it touches.
+    pub chains: u64,
+    /// Writes that were durable on completion.
+    pub durable_writes: u64,
     /// Segments that were created and pre-written.
     pub segments_created: u64,
     /// Segments that were released and kept as the next spare.

@@ -22,6 +22,7 @@ fn calm_world(seed: u64) -> World {
 #[test]
 fn a_failed_sync_poisons_and_is_never_retried() {
     let mut world = calm_world(1);
+    world.options.sync_mode = ringwood_wal::SyncMode::Chain;
     let mut session = world.open().unwrap();
     let durable = session.append_durable(b"before");
     world.disk.fail_next(FaultPlan::once(FaultOp::Sync, EIO).on(".log"));

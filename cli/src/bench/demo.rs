@@ -201,13 +201,13 @@ fn sentences(results: &[Done], session: &Session) -> Vec<String> {
         all.push(format!("the whole process made {each} system calls for each buffered put"));
     }
     let log = sync.1.io.class(Class::Log);
-    if log.chains > 0 {
+    if log.syncs > 0 {
         let way = if ring { "linked chains of write and fsync" } else { "writes with an fsync after them" };
-        let chain = |count: u64| figure(count as f64 / log.chains as f64);
-        let (puts, chains) = (grouped(sync.0.ops), grouped(log.chains));
-        let (each, enters) = (chain(sync.0.ops), chain(log.enters));
+        let sync_each = |count: u64| figure(count as f64 / log.syncs as f64);
+        let (puts, syncs, chains) = (grouped(sync.0.ops), grouped(log.syncs), grouped(log.chains));
+        let (each, enters) = (sync_each(sync.0.ops), sync_each(log.enters));
         all.push(format!(
-            "{puts} synced puts shared {chains} {way}: {each} puts and {enters} system calls for each"
+            "{puts} synced puts shared {syncs} syncs, {chains} of them {way}: {each} puts and {enters} system calls for each"
         ));
     }
     let merge = compact.1.io.class(Class::Compaction);

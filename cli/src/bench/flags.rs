@@ -120,8 +120,8 @@ pub(crate) struct BenchArgs {
     /// Filter bits a key: the store chooses its own; said in the notes
     #[arg(long = "bloom_bits", value_name = "N", default_value_t = -1, hide_default_value = true, help_heading = "Store")]
     pub(crate) bloom_bits: i64,
-    /// How the log is synced: chain (write, then fsync) or dsync (one write); Ringwood's own flag
-    #[arg(long = "sync_mode", value_enum, default_value_t = SyncKind::Chain, value_name = "MODE")]
+    /// How the log is synced: chain (write, then fsync), dsync (one write), auto (by what is faster); Ringwood's own flag
+    #[arg(long = "sync_mode", value_enum, default_value_t = SyncKind::Auto, value_name = "MODE")]
     #[arg(hide_possible_values = true, help_heading = "Store")]
     pub(crate) sync_mode: SyncKind,
     /// Threads that compact (Ringwood's own flag) [default: from the machine]
@@ -168,6 +168,8 @@ pub(crate) struct BenchArgs {
 /// How the log is made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SyncKind {
+    /// A chain for several writers, the faster of the two for one
+    Auto,
     /// A write linked to a sync
     Chain,
     /// One write that is durable by itself

@@ -202,6 +202,7 @@ pub(crate) fn durability(args: &BenchArgs) -> Durability {
 fn options(args: &BenchArgs, global: &Global) -> Result<Options> {
     let mut options = open::options(global).compression(compression(args)?).durability(durability(args));
     options = options.sync_mode(match args.sync_mode {
+        SyncKind::Auto => SyncMode::Auto,
         SyncKind::Chain => SyncMode::Chain,
         SyncKind::Dsync => SyncMode::Dsync,
     });

@@ -51,7 +51,7 @@ impl Mode {
     /// Tiny everywhere, so that a few hundred operations flush and compact through several levels.
     pub(crate) fn options(self, rng: &mut Rng) -> Options {
         let compression = if rng.one_in(3) { Compression::Lz4 } else { Compression::None };
-        let sync_mode = if rng.one_in(3) { SyncMode::Dsync } else { SyncMode::Chain };
+        let sync_mode = *rng.pick(&[SyncMode::Auto, SyncMode::Chain, SyncMode::Dsync]);
         Options::new()
             .memory(rng.within(8..=10) << 20)
             .cache_bytes(rng.within(128..=1024) << 10)

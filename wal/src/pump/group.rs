@@ -8,13 +8,18 @@
 //! 1. One group at a time, stretches in order.
 //! 2. A stretch that reaches the end of its segment is synced before the next segment is written.
 //! 3. A sync is started after all writes of its stretch have completed, or is linked to the only one.
-//! 4. Only when all of that is done is the group over: its staging bytes are free, its end may be called durable.
+//! 4. A *durable write* replaces that chain only if everything before it is synced: it makes nothing durable but itself.
+//! 5. Only when all of that is done is the group over: its staging bytes are free, its end may be called durable.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
 
 use ringwood_ring::{Buf, Completion, File, IoError, IoErrorKind, Lane, Op, PAGE, page_ceil};
 
 use super::segments::Segments;
 use crate::staging::ring::Consumer;
-use crate::{Lsn, Result, SyncMode, WalError};
+use crate::stats::Counts;
+use crate::{Lsn, Result, WalError};
 
 /// Token of a group's writes.
 pub(crate) const WRITE: u64 = 0;
@@ -51,6 +56,10 @@ struct Group {
     start: Lsn,
     end: Lsn,
     sync: bool,
+    /// A durable write is wanted, where it is enough.
+    dsync: bool,
+    /// It would have been enough, wanted or not.
+    had_choice: bool,
     stretch: Stretch,
 }
 
@@ -61,11 +70,12 @@ pub(crate) struct Finished {
     pub(crate) end: Lsn,
     /// Everything before is durable.
     pub(crate) durable: Lsn,
+    /// If one write was the whole group, and a durable one or a chain would have done: whether it was durable.
+    pub(crate) choice: Option<bool>,
 }
 
 /// Writes groups.
 pub(crate) struct GroupWriter {
-    mode: SyncMode,
     buffers: Vec<Buf>,
     /// The page that holds the byte before `written`, as far as it is written.
     tail_page: Box<[u8; PAGE]>,
@@ -76,16 +86,17 @@ pub(crate) struct GroupWriter {
     group: Option<Group>,
     failed: Option<WalError>,
     chain: Vec<(u64, Op)>,
-    /// Syncs pushed so far, for the counts.
-    pub(crate) syncs: u64,
+    /// Pushed so far, for the counts.
+    syncs: u64,
+    chains: u64,
+    durable_writes: u64,
 }
 
 impl GroupWriter {
     /// A writer that goes on at `start`, the beginning of a page, before which everything is durable.
-    pub(crate) fn new(mode: SyncMode, buffers: Vec<Buf>, start: Lsn) -> Self {
+    pub(crate) fn new(buffers: Vec<Buf>, start: Lsn) -> Self {
         debug_assert_eq!(start % PAGE as u64, 0);
         Self {
-            mode,
             buffers,
             tail_page: Box::new([0; PAGE]),
             written: start,
@@ -95,11 +106,9 @@ impl GroupWriter {
             failed: None,
             chain: Vec::with_capacity(2),
             syncs: 0,
+            chains: 0,
+            durable_writes: 0,
         }
-    }
-
-    pub(crate) fn is_busy(&self) -> bool {
-        self.group.is_some()
     }
 
     pub(crate) fn written(&self) -> Lsn {
@@ -112,25 +121,34 @@ impl GroupWriter {
         self.group.as_ref().map_or(0, |g| of(&g.stretch))
     }
 
-    /// Begins the group of everything before `end`, the end of a record.
+    /// Shows what was pushed so far.
+    pub(crate) fn count(&self, counts: &Counts) {
+        counts.syncs.store(self.syncs, Relaxed);
+        counts.chains.store(self.chains, Relaxed);
+        counts.durable_writes.store(self.durable_writes, Relaxed);
+    }
+
+    /// Begins the group of everything before `end`, the end of a record: as a durable write if `dsync` and if that is enough.
     pub(crate) fn begin(
         &mut self,
         end: Lsn,
         sync: bool,
-        segments: &Segments,
+        dsync: bool,
+        segments: &Mutex<Segments>,
         staging: &Consumer,
         lane: &mut dyn Lane,
     ) -> Result<()> {
         debug_assert!(self.group.is_none() && end >= self.written);
         let stretch = self.stretch(end, sync, segments)?;
-        self.group = Some(Group { start: self.written, end, sync, stretch });
+        self.group = Some(Group { start: self.written, end, sync, dsync, had_choice: false, stretch });
         self.push(staging, lane)
     }
 
     /// The next stretch of a group that ends at `end`.
-    fn stretch(&self, end: Lsn, sync: bool, segments: &Segments) -> Result<Stretch> {
+    fn stretch(&self, end: Lsn, sync: bool, segments: &Mutex<Segments>) -> Result<Stretch> {
         // A sync without new bytes is of the file that holds the last ones.
         let at = if self.written < end { self.written } else { self.written.saturating_sub(1) };
+        let segments = segments.lock().unwrap_or_else(PoisonError::into_inner);
         let segment = segments.holding(at).ok_or_else(|| {
             // Appends end within segments that exist; a gap here is a bug, and writing on would be worse.
             let hint = format!("no segment holds log position {at}");
@@ -152,7 +170,7 @@ impl GroupWriter {
 
     /// Pushes what can be pushed now.
     fn push(&mut self, staging: &Consumer, lane: &mut dyn Lane) -> Result<()> {
-        let Some(Group { stretch, .. }) = &mut self.group else {
+        let Some(Group { start, end, stretch, dsync, had_choice, .. }) = &mut self.group else {
             return Ok(());
         };
         if self.failed.is_some() {
@@ -175,8 +193,9 @@ impl GroupWriter {
             let is_only = stretch.pushed == stretch.begin && until == stretch.end;
             let is_last = until == stretch.end && stretch.writes == 0;
             // A write that is durable by itself makes nothing else durable: it must be all that is not synced.
-            let dsync =
-                stretch.needs_sync && is_only && self.mode == SyncMode::Dsync && self.synced == stretch.begin;
+            let is_enough = stretch.needs_sync && is_only && self.synced == stretch.begin;
+            *had_choice = is_enough && (stretch.begin, stretch.end) == (*start, *end);
+            let dsync = *dsync && is_enough;
             let write = Op::Write {
                 file: stretch.file.clone(),
                 offset: PAGE as u64 + (from - stretch.segment_start),
@@ -188,12 +207,14 @@ impl GroupWriter {
             stretch.writes += 1;
             if dsync {
                 self.syncs += 1;
+                self.durable_writes += 1;
                 stretch.sync_pushed = true;
                 // Counted as one operation in flight: the write, which brings the sync along.
                 stretch.synced = true;
                 push_one(lane, WRITE, write)?;
             } else if stretch.needs_sync && is_last {
                 self.syncs += 1;
+                self.chains += 1;
                 stretch.sync_pushed = true;
                 self.chain.push((WRITE, write));
                 self.chain.push((SYNC, sync_of(&stretch.file)));
@@ -217,7 +238,7 @@ impl GroupWriter {
     pub(crate) fn complete(
         &mut self,
         completion: Completion,
-        segments: &Segments,
+        segments: &Mutex<Segments>,
         staging: &Consumer,
         lane: &mut dyn Lane,
     ) -> Result<Option<Finished>> {
@@ -258,8 +279,9 @@ impl GroupWriter {
             self.push(staging, lane)?;
             return Ok(None);
         }
+        let choice = group.had_choice.then_some(group.dsync);
         self.group = None;
-        Ok(Some(Finished { end: self.written, durable: self.durable }))
+        Ok(Some(Finished { end: self.written, durable: self.durable, choice }))
     }
 }
 

@@ -5,7 +5,10 @@
 //!
 //! One commit group is in flight at a time; whatever is appended meanwhile forms the next. A group is begun when someone waits
 //! for bytes in it, or enough bytes or time have gathered. If someone wants durability it is one chain, a write linked to a
-//! sync, in one enter, however many waiters it serves.
+//! sync, or one durable write, in one enter, however many waiters it serves.
+//!
+//! A lone waiter writes its group itself ([`lead`](crate::lead)), by the same code, when it is its [turn](crate::turns). The pump then
+//! has nothing to do with groups, and looks after segments alone, which nobody else does.
 //!
 //! Any failed write or sync of log ends all writing (the log is *poisoned*) and is never retried: after a failed sync the kernel
 //! may have dropped the bytes and would report success for nothing. A disk that is full while the *next* segment is prepared is
@@ -14,20 +17,20 @@
 pub(crate) mod group;
 pub(crate) mod prepare;
 pub(crate) mod segments;
+pub(crate) mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ringwood_ring::{Completion, Disk, Lane};
+use ringwood_ring::{Completion, Lane};
 
 use crate::shared::{SIGNAL_ASLEEP, Shared};
-use crate::staging::ring::Consumer;
 use crate::stats::count;
-use crate::{Result, WalError, WalOptions};
-use group::GroupWriter;
+use crate::turns::Holder;
+use crate::writing::{Core, drain};
+use crate::{Lsn, Result, WalError, WalOptions};
 use prepare::{Prepared, Preparer};
-use segments::Segments;
 
 /// Operations in flight: the pieces of a group and its sync, and those of a preparation.
 pub(crate) const LANE_DEPTH: u32 = 8;
@@ -57,63 +60,55 @@ pub enum Progress {
 
 /// See the module documentation.
 pub struct Pump {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) options: WalOptions,
+    pub(crate) core: Arc<Core>,
+    options: WalOptions,
     pub(crate) lane: Box<dyn Lane>,
-    pub(crate) staging: Consumer,
-    pub(crate) segments: Segments,
-    pub(crate) writer: GroupWriter,
-    pub(crate) preparer: Preparer,
+    preparer: Preparer,
     done: Vec<Completion>,
-    /// When staged bytes were first seen that are not written.
-    staged_since: Option<u64>,
+    /// A group of ours is in flight: the turn is ours.
+    in_group: bool,
+    /// When staged bytes were first seen that are not written, and up to where it was written then.
+    staged_since: Option<(Lsn, u64)>,
     /// When the segment that is filled now was bound.
     bound_at: u64,
     /// No try for a segment before, unless someone asks.
     retry_at: u64,
     quiet_rounds: u32,
+    /// Up to where it was written when the pump last went to sleep.
+    slept_at: Lsn,
     /// The release position that the last step acted on.
-    released: crate::Lsn,
+    released: Lsn,
 }
 
 impl std::fmt::Debug for Pump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pump(written to {})", self.writer.written())
+        write!(f, "Pump(written to {})", self.shared().written())
     }
 }
 
 impl Pump {
-    #[allow(clippy::too_many_arguments, reason = "the one call is at the end of recovery")]
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        disk: Arc<dyn Disk>,
-        options: WalOptions,
-        lane: Box<dyn Lane>,
-        staging: Consumer,
-        segments: Segments,
-        writer: GroupWriter,
-        preparer: Preparer,
-    ) -> Self {
-        let bound_at = disk.now();
+    pub(crate) fn new(core: Arc<Core>, options: WalOptions, lane: Box<dyn Lane>, preparer: Preparer) -> Self {
+        let bound_at = core.disk.now();
         let pump = Self {
-            shared,
-            disk,
+            core,
             options,
             lane,
-            staging,
-            segments,
-            writer,
             preparer,
             done: Vec::with_capacity(LANE_DEPTH as usize),
+            in_group: false,
             staged_since: None,
             bound_at,
             retry_at: 0,
             quiet_rounds: 0,
+            slept_at: 0,
             released: 0,
         };
         pump.publish_segments();
         pump
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.core.shared
     }
 
     /// Makes one step: begins what is due, takes in what has completed. With `wait` it blocks until operations in flight
@@ -122,16 +117,16 @@ impl Pump {
     /// # Errors
     /// [`Poisoned`](WalError::Poisoned) once a write or sync has failed, from then on always.
     pub fn step(&mut self, wait: bool) -> Result<Progress> {
-        if let Some(reason) = self.shared.poisoned().cloned() {
-            self.drain_lane();
+        if let Some(reason) = self.shared().poisoned().cloned() {
+            drain(&mut *self.lane, &mut self.done);
             return Err(reason);
         }
-        if self.shared.is_closed() {
+        if self.shared().is_closed() {
             return Ok(Progress::Closed);
         }
         self.step_inner(wait).map_err(|error| {
-            let reason = self.shared.set_poison(error);
-            self.drain_lane();
+            let reason = self.shared().set_poison(error);
+            drain(&mut *self.lane, &mut self.done);
             reason
         })
     }
@@ -141,14 +136,10 @@ impl Pump {
         // What is released may be the next segment.
         worked |= self.recycle_one()?;
         worked |= self.prepare()?;
-        let in_flight = self.lane.in_flight();
-        if in_flight > 0 {
+        if self.lane.in_flight() > 0 {
             // All of a group in one enter; of other work whatever comes first.
-            let min = match (wait, self.writer.in_flight()) {
-                (false, _) => 0,
-                (true, 0) => 1,
-                (true, group) => group,
-            };
+            let group = if self.in_group { self.core.writing().groups.in_flight() } else { 0 };
+            let min = if wait { group.max(1) } else { 0 };
             worked |= self.lane.reap(min, &mut self.done)? > 0;
             self.complete()?;
             return Ok(if worked { Progress::Worked } else { Progress::Waiting });
@@ -156,67 +147,75 @@ impl Pump {
         if worked {
             return Ok(Progress::Worked);
         }
-        if self.shared.requests.0.close.load(Ordering::SeqCst) && self.is_settled() {
-            self.shared.set_closed();
+        if self.shared().requests.0.close.load(Ordering::SeqCst) && self.close() {
             return Ok(Progress::Closed);
         }
         Ok(Progress::Idle)
     }
 
-    fn is_settled(&mut self) -> bool {
-        let tail = self.staging.refresh();
-        tail == self.shared.durable() && !self.writer.is_busy()
+    /// Closes the log if everything is durable and nobody leads. Keeps the turn: no further group begins.
+    fn close(&self) -> bool {
+        let shared = self.shared();
+        if !shared.turns.0.try_take(Holder::Pump) {
+            return false;
+        }
+        if shared.appended() != shared.durable() {
+            shared.turns.0.leave();
+            return false;
+        }
+        shared.set_closed();
+        // Nobody leads any more: its ring is given back now, not with the last handle of the log.
+        self.core.writing().lane = None;
+        true
     }
 
-    /// Begins the next group if one is due.
+    /// Begins the next group if one is due and nobody leads: whoever does looks what is due when it leaves.
     fn begin_due_group(&mut self) -> Result<bool> {
-        if self.writer.is_busy() {
+        if self.in_group {
             return Ok(false);
         }
-        let tail = self.staging.refresh();
-        let shared = Arc::clone(&self.shared);
-        let requests = &shared.requests.0;
-        let (written, durable) = (self.writer.written(), shared.durable());
-        let closing = requests.close.load(Ordering::SeqCst);
-        let sync = tail > durable
-            && (closing
-                || requests.durable.load(Ordering::SeqCst) > durable
-                || tail - durable >= self.options.unsynced_bytes_max);
-        let staged = tail - written;
-        if staged == 0 {
-            self.staged_since = None;
-        }
-        let due = sync
-            || staged >= self.options.drain_bytes
-            || (staged > 0
-                && (requests.written.load(Ordering::SeqCst) > written
-                    || requests.staging_room.load(Ordering::SeqCst)
-                    || self.is_overdue()));
-        if !due {
+        let is_overdue = match self.core.due() {
+            Some(_) => false,
+            None if self.is_overdue() => true,
+            None => return Ok(false),
+        };
+        let core = Arc::clone(&self.core);
+        if !core.shared.turns.0.try_take(Holder::Pump) {
             return Ok(false);
         }
-        requests.staging_room.store(false, Ordering::SeqCst);
+        // Again: a leader may have done it.
+        let Some(sync) = core.due().or(is_overdue.then_some(false)) else {
+            core.shared.turns.0.leave();
+            return Ok(false);
+        };
+        self.in_group = true;
         self.staged_since = None;
-        count(&self.shared.counts.groups, u64::from(staged > 0));
-        count(&self.shared.counts.group_bytes, staged);
-        self.writer.begin(tail, sync, &self.segments, &self.staging, &mut *self.lane)?;
+        core.writing().groups.begin(&core, Holder::Pump, sync, &mut *self.lane)?;
         Ok(true)
     }
 
     /// Whether staged bytes have waited long enough. Looks at the clock.
     fn is_overdue(&mut self) -> bool {
-        let now = self.disk.now();
-        let since = *self.staged_since.get_or_insert(now);
+        let written = self.shared().written();
+        if self.shared().appended() == written {
+            self.staged_since = None;
+            return false;
+        }
+        let now = self.core.disk.now();
+        // The bytes that waited may have been written by a leader meanwhile.
+        let (_, since) = self.staged_since.filter(|(at, _)| *at == written).unwrap_or((written, now));
+        self.staged_since = Some((written, since));
         now.saturating_sub(since) >= self.options.drain_ns
     }
 
     /// Goes on preparing the next segment, or begins to.
     fn prepare(&mut self) -> Result<bool> {
-        if self.shared.requests.0.close.load(Ordering::SeqCst) {
+        if self.shared().requests.0.close.load(Ordering::SeqCst) {
+            self.shared().set_prepare_at(Lsn::MAX);
             // What was begun is left as it is; the next opening uses it or removes it.
             return Ok(false);
         }
-        let (link, durable) = (self.segments.next_link(), self.shared.durable());
+        let (link, durable) = (self.core.segments().next_link(), self.shared().durable());
         let step = if self.preparer.is_idle() {
             match self.wanted_capacity() {
                 None => return Ok(false),
@@ -228,24 +227,26 @@ impl Pump {
         } else {
             self.preparer.step(link, durable, &mut *self.lane)
         };
-        self.shared.counts.segments_created.store(self.preparer.created, Ordering::Relaxed);
+        self.shared().counts.segments_created.store(self.preparer.created, Ordering::Relaxed);
         match step {
             Ok(Prepared::Nothing) => Ok(false),
             Ok(Prepared::Worked) => Ok(true),
             Ok(Prepared::Bound(segment)) => {
-                self.bound_at = self.disk.now();
-                self.shared.set_limit(segment.end());
-                self.segments.push(segment);
+                self.bound_at = self.core.disk.now();
+                let limit = segment.end();
+                self.core.segments().push(segment);
+                // Only now: from here on a leader may look for it.
+                self.shared().set_limit(limit);
                 self.publish_segments();
                 Ok(true)
             }
             Err(error) if error.may_pass() => {
-                self.retry_at = self.disk.now().saturating_add(RETRY_NS);
+                self.retry_at = self.core.disk.now().saturating_add(RETRY_NS);
                 let reason = match error {
                     WalError::Full { reason } => reason,
                     other => other.to_string(),
                 };
-                self.shared.set_full(reason);
+                self.shared().set_full(reason);
                 self.publish_segments();
                 Ok(true)
             }
@@ -254,29 +255,35 @@ impl Pump {
     }
 
     /// The payload bytes of the segment to prepare now, if one is wanted, or why there may be none.
-    fn wanted_capacity(&mut self) -> Option<Result<u64>> {
-        let requests = &self.shared.requests.0;
-        let asked = requests.segment.load(Ordering::SeqCst);
+    fn wanted_capacity(&self) -> Option<Result<u64>> {
+        let shared = self.shared();
+        let asked = shared.requests.0.segment.load(Ordering::SeqCst);
         let (min, max) = (self.options.segment_bytes_min, self.options.segment_bytes_max);
-        let capacity = match self.segments.last() {
+        let (last, file_bytes) = {
+            let segments = self.core.segments();
+            (segments.last().map(|s| (s.start, s.capacity)), segments.file_bytes())
+        };
+        shared.set_prepare_at(Lsn::MAX);
+        let capacity = match last {
             None => min,
-            Some(last) => {
+            Some((start, capacity)) => {
                 // Half of the newest segment is time enough to prepare its successor.
-                let filled = self.staging.refresh().saturating_sub(last.start);
-                if !asked && filled < last.capacity / 2 {
+                let filled = shared.appended().saturating_sub(start);
+                if !asked && filled < capacity / 2 {
+                    shared.set_prepare_at(start + capacity / 2);
                     return None;
                 }
-                let elapsed = self.disk.now().saturating_sub(self.bound_at);
-                let by_rate = prepare::next_capacity(last.capacity, filled, elapsed, min, max);
+                let elapsed = self.core.disk.now().saturating_sub(self.bound_at);
+                let by_rate = prepare::next_capacity(capacity, filled, elapsed, min, max);
                 // A slow writer's log may still grow long: few files, each of which costs a descriptor.
-                let by_length = (self.segments.file_bytes() / LIVE_SEGMENTS_AIM).next_power_of_two();
+                let by_length = (file_bytes / LIVE_SEGMENTS_AIM).next_power_of_two();
                 by_rate.max(by_length).min(max)
             }
         };
-        if !asked && self.shared.full_reason().is_some() && self.disk.now() < self.retry_at {
+        if !asked && shared.full_reason().is_some() && self.core.disk.now() < self.retry_at {
             return None;
         }
-        let room = self.options.log_bytes_max.saturating_sub(self.segments.file_bytes());
+        let room = self.options.log_bytes_max.saturating_sub(file_bytes);
         let spare = self.preparer.spares.last().map(|s| s.capacity);
         let file_bytes = |capacity: u64| capacity + ringwood_ring::PAGE as u64;
         if file_bytes(spare.unwrap_or(min)) > room {
@@ -292,21 +299,25 @@ impl Pump {
 
     /// Recycles or removes one segment that is released or cut off.
     fn recycle_one(&mut self) -> Result<bool> {
-        self.released = self.shared.requests.0.released.load(Ordering::SeqCst);
-        let is_full = self.shared.full_reason().is_some();
-        let written = self.writer.written();
-        let Some(segment) = self.segments.pop_released(self.released, written, is_full) else {
-            return Ok(false);
+        let shared = self.shared();
+        let released = shared.requests.0.released.load(Ordering::SeqCst);
+        let is_full = shared.full_reason().is_some();
+        let written = shared.written();
+        self.released = released;
+        let (segment, capacity_min) = {
+            let mut segments = self.core.segments();
+            let Some(segment) = segments.pop_released(released, written, is_full) else {
+                return Ok(false);
+            };
+            // On a full disk any segment is better than none.
+            (segment, segments.last().filter(|_| !is_full).map_or(0, |s| s.capacity))
         };
         if self.lane.in_flight() > 0 {
             // What is queued goes to the disk now rather than after the directory.
             self.lane.submit()?;
         }
-        // On a full disk any segment is better than none.
-        let last = self.segments.last().filter(|_| !is_full);
-        let capacity_min = last.map_or(0, |s| s.capacity);
         let kept = self.preparer.recycle(&segment, capacity_min)?;
-        let counts = &self.shared.counts;
+        let counts = &self.shared().counts;
         count(if kept { &counts.segments_recycled } else { &counts.segments_removed }, 1);
         self.retry_at = 0;
         self.publish_segments();
@@ -314,54 +325,30 @@ impl Pump {
     }
 
     fn publish_segments(&self) {
-        self.segments.publish(&self.shared);
-        let spare = &self.shared.counts.spare_bytes;
+        self.core.segments().publish(self.shared());
+        let spare = &self.shared().counts.spare_bytes;
         spare.store(self.preparer.spare_bytes(), Ordering::Relaxed);
     }
 
     /// Takes in what the lane has completed.
     fn complete(&mut self) -> Result<()> {
-        let mut done = std::mem::take(&mut self.done);
         let mut first_error = None;
-        for completion in done.drain(..) {
+        for completion in self.done.drain(..) {
             if !matches!(completion.token, group::WRITE | group::SYNC) {
                 self.preparer.complete(completion);
                 continue;
             }
-            let before = self.writer.syncs;
-            let over = self.writer.complete(completion, &self.segments, &self.staging, &mut *self.lane);
-            match over {
-                Ok(None) => {}
-                Ok(Some(finished)) => self.finish(finished),
+            match self.core.writing().groups.complete(&self.core, completion, &mut *self.lane) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.in_group = false;
+                    // What was asked for meanwhile is seen in the next step, before any sleep.
+                    self.core.shared.turns.0.leave();
+                }
                 Err(error) => first_error = first_error.or(Some(error)),
             }
-            debug_assert!(self.writer.syncs >= before);
         }
-        self.shared.counts.syncs.store(self.writer.syncs, Ordering::Relaxed);
-        self.done = done;
         first_error.map_or(Ok(()), Err)
-    }
-
-    /// A group is over: says so.
-    fn finish(&mut self, finished: group::Finished) {
-        let progress = &self.shared.progress.0;
-        progress.written.store(finished.end, Ordering::Release);
-        progress.durable.store(finished.durable, Ordering::Release);
-        self.staging.free(finished.end);
-        self.shared.settled.notify();
-        self.shared.room.notify();
-    }
-
-    /// After a failure: waits for what is in flight, so that its buffers come home.
-    fn drain_lane(&mut self) {
-        while self.lane.in_flight() > 0 {
-            let all = self.lane.in_flight();
-            let reaped = self.lane.reap(all, &mut self.done);
-            self.done.clear();
-            if reaped.is_err() {
-                break;
-            }
-        }
     }
 
     /// The body of the log thread: steps, and sleeps while nothing is due. Returns when the log is closed.
@@ -383,24 +370,24 @@ impl Pump {
     /// Lightly at first: staged bytes are written when they are old enough, and appends need not wake anyone. After a
     /// second without appends deeply, until the next one.
     fn sleep(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let (written, drain_bytes) = (self.writer.written(), self.options.drain_bytes);
+        let core = Arc::clone(&self.core);
+        let shared = &*core.shared;
+        let written = shared.written();
         let released = self.released;
         let asked = || {
             let requests = &shared.requests.0;
-            requests.close.load(Ordering::SeqCst)
-                || requests.durable.load(Ordering::SeqCst) > shared.durable()
-                || requests.segment.load(Ordering::SeqCst)
+            requests.segment.load(Ordering::SeqCst)
                 || requests.released.load(Ordering::SeqCst) > released
-                || shared.appended() - written >= drain_bytes
-                || (shared.appended() > written
-                    && (requests.staging_room.load(Ordering::SeqCst)
-                        || requests.written.load(Ordering::SeqCst) > written))
+                || shared.wants_segment()
+                // A leader looks when it leaves.
+                || (shared.turns.0.is_free()
+                    && (requests.close.load(Ordering::SeqCst) || core.due().is_some()))
         };
-        let staged = shared.appended() > written;
-        self.quiet_rounds = if staged { 0 } else { self.quiet_rounds + 1 };
+        let is_quiet = shared.appended() == written && written == self.slept_at;
+        self.slept_at = written;
+        self.quiet_rounds = if is_quiet { self.quiet_rounds + 1 } else { 0 };
         if self.quiet_rounds <= QUIET_ROUNDS_MAX {
-            let waited = self.staged_since.map_or(0, |since| self.disk.now().saturating_sub(since));
+            let waited = self.staged_since.map_or(0, |(_, since)| core.disk.now().saturating_sub(since));
             let left = self.options.drain_ns.saturating_sub(waited).max(1_000_000);
             shared.work.wait_timeout(Duration::from_nanos(left), asked);
             return;
@@ -415,13 +402,14 @@ impl Pump {
 /// Whoever waits for a pump that is gone is told so.
 impl Drop for Pump {
     fn drop(&mut self) {
-        if self.shared.stopped().is_some() {
+        let shared = self.shared();
+        if shared.stopped().is_some() {
             return;
         }
         if std::thread::panicking() {
-            self.shared.set_poison(WalError::PumpLost);
+            shared.set_poison(WalError::PumpLost);
         } else {
-            self.shared.set_closed();
+            shared.set_closed();
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::pump::{self, Progress};
 use crate::record::Seed;
 use crate::shared::Shared;
 use crate::staging::{file, ring};
+use crate::writing::Core;
 use crate::{Appender, Log, Lsn, Pump, Result, WalError, WalOptions, names};
 
 /// See the module documentation. What was recovered is durable by now.
@@ -45,22 +46,24 @@ pub(crate) fn start(
     let salt = disk.random();
     let shared = Arc::new(Shared::new(consumer.watch(), survives, options.stepper.clone()));
     let buffers = (0..PIECES_MAX).map(|_| alloc(disk, PIECE_BYTES)).collect::<Result<_>>()?;
-    let writer = GroupWriter::new(options.sync_mode, buffers, link.start);
+    let writer = GroupWriter::new(buffers, link.start);
     let preparer =
         Preparer::new(Arc::clone(disk), dir.to_path_buf(), store_id, salt, alloc(disk, FILL_BYTES)?);
     let segments = Segments::new(recovered.segments, recovered.cut, link);
     let drain_bytes = options.drain_bytes;
-    let mut pump =
-        Pump::new(Arc::clone(&shared), Arc::clone(disk), options, lane, consumer, segments, writer, preparer);
+    let core = Core::new(Arc::clone(&shared), Arc::clone(disk), &options, segments, writer, consumer);
+    let mut pump = Pump::new(Arc::clone(&core), options, lane, preparer);
     // No link leads to these.
     spares::remove(disk, recovered.unneeded.iter().map(|&n| names::segment(dir, n)));
     shared.requests.0.released.store(from, Ordering::SeqCst);
     bind_first(&mut pump, link.start, recovered.leftovers)?;
     report.full = shared.full_reason();
-    pump.lane = disk.lane(LaneSpec { class: Class::Log, depth: pump::LANE_DEPTH, owner: Owner::Thread })?;
+    let own = disk.lane(LaneSpec { class: Class::Log, depth: pump::LANE_DEPTH, owner: Owner::Thread })?;
+    // What opened the log serves those who lead.
+    core.writing().lane = Some(std::mem::replace(&mut pump.lane, own));
     Ok(Opened {
-        appender: Appender::new(Arc::clone(&shared), producer, Seed::new(store_id, salt), drain_bytes),
-        log: Arc::new(Log { shared }),
+        appender: Appender::new(Arc::clone(&core), producer, Seed::new(store_id, salt), drain_bytes),
+        log: Arc::new(Log { core }),
         pump,
         report,
     })
@@ -69,15 +72,16 @@ pub(crate) fn start(
 /// Steps the pump until the run has a segment, or none can be had: not even with the room of what is left over, or by recycling what
 /// is released.
 fn bind_first(pump: &mut Pump, start: Lsn, leftovers: Leftovers) -> Result<()> {
-    while pump.shared.limit() == start && pump.shared.full_reason().is_none() && step(pump)? != Progress::Idle
-    {
-    }
-    spares::remove(&pump.disk, leftovers.paths.into_iter());
-    if pump.shared.limit() > start {
+    while pump.shared().limit() == start
+        && pump.shared().full_reason().is_none()
+        && step(pump)? != Progress::Idle
+    {}
+    spares::remove(&pump.core.disk, leftovers.paths.into_iter());
+    if pump.shared().limit() > start {
         return Ok(());
     }
-    pump.shared.requests.0.segment.store(true, Ordering::SeqCst);
-    while pump.shared.limit() == start && step(pump)? != Progress::Idle {}
+    pump.shared().requests.0.segment.store(true, Ordering::SeqCst);
+    while pump.shared().limit() == start && step(pump)? != Progress::Idle {}
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ringwood_ring::{Arena, Disk, SimConfig, SimDisk};
-use ringwood_wal::{Lsn, WalError, WalErrorKind, WalOptions};
+use ringwood_wal::{Lsn, SyncMode, WalError, WalErrorKind, WalOptions};
 
 use super::{Session, pattern, small};
 
@@ -105,9 +105,7 @@ impl World {
         options.drain_bytes = [1, 4 << 10, 32 << 10][rng.below(3) as usize];
         options.unsynced_bytes_max = [16 << 10, 256 << 10][rng.below(2) as usize];
         options.drain_ns = [0, 1_000_000, 50_000_000][rng.below(3) as usize];
-        if rng.one_in(3) {
-            options.sync_mode = ringwood_wal::SyncMode::Dsync;
-        }
+        options.sync_mode = [SyncMode::Auto, SyncMode::Chain, SyncMode::Dsync][rng.below(3) as usize];
         Self {
             disk: sim_disk(seed, config),
             options,
@@ -247,6 +245,7 @@ impl World {
                 }
             }
             12 => self.disk.advance(self.rng.below(30_000_000)),
+            13 => self.lead(session)?,
             _ => {
                 for _ in 0..self.rng.below(6) {
                     session.step()?;
@@ -254,6 +253,30 @@ impl World {
             }
         }
         self.note_durable(session);
+        Ok(())
+    }
+
+    /// Leads by hand, while the log thread makes its steps and others append; or drops it half-way.
+    fn lead(&mut self, session: &mut Session) -> Result<(), WalError> {
+        let log = Arc::clone(&session.log);
+        let end = log.appended();
+        let Some(mut lead) = log.lead(end) else { return Ok(()) };
+        for _ in 0..self.rng.below(8) {
+            match self.rng.below(4) {
+                // As long as there is room: who waits for it waits for us.
+                0 if log.appended() - log.durable() < 50_000 => {
+                    let len = self.rng.below(2000) as usize;
+                    self.append(session, len)?;
+                }
+                1 if lead.step(self.rng.one_in(2))? => break,
+                _ => drop(session.step()?),
+            }
+        }
+        if self.rng.one_in(4) {
+            return Ok(());
+        }
+        lead.run()?;
+        assert!(log.durable() >= end);
         Ok(())
     }
 

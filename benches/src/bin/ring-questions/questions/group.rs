@@ -68,6 +68,7 @@ pub(super) fn run(bench: &Bench, share: f64) -> Result<Vec<Table>> {
     let uring = || place.uring_with(UringConfig::default());
     let ways = [
         ("ring, chain", uring()?, SyncMode::Chain),
+        ("ring, as it finds best", uring()?, SyncMode::Auto),
         ("ring, durable write", uring()?, SyncMode::Dsync),
         ("system calls, chain", place.own_syscalls(), SyncMode::Chain),
     ];
