@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ringwood_ring::{Class, Gate, Lane, LaneSpec, Owner, Stepper};
+use ringwood_ring::{Class, Gate, Lane as _, LaneSpec, Owner, Stepper};
 
 use crate::compaction::{self, Busy, Compaction, PartJob, Pick};
 use crate::flush::FlushJob;
+use crate::regulator::RegulatedLane;
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result};
 
@@ -285,7 +286,7 @@ enum Job {
 /// One flusher or compactor. See the module documentation.
 pub(crate) struct Worker {
     role: Role,
-    lane: Box<dyn Lane>,
+    lane: RegulatedLane,
     job: Option<Job>,
 }
 
@@ -293,7 +294,7 @@ impl Worker {
     pub(crate) fn new(store: &Store, role: Role) -> Result<Self> {
         let class = if role == Role::Flush { Class::Flush } else { Class::Compaction };
         let lane = store.disk.lane(LaneSpec { class, depth: LANE_DEPTH, owner: Owner::Thread })?;
-        Ok(Self { role, lane, job: None })
+        Ok(Self { role, lane: RegulatedLane::new(lane, &store.regulator), job: None })
     }
 
     /// Body of a worker's thread.
@@ -325,9 +326,10 @@ impl Worker {
             };
             return if self.job.is_some() { Step::Progress } else { Step::Idle };
         };
+        self.lane.set_window(store.background_window());
         let state = match job {
-            Job::Flush(job) => job.step(store, &mut *self.lane, wait),
-            Job::Part(job) => job.step(store, &mut *self.lane, wait),
+            Job::Flush(job) => job.step(store, &mut self.lane, wait),
+            Job::Part(job) => job.step(store, &mut self.lane, wait),
         };
         match state {
             Ok(JobState::Running) => {}

@@ -25,6 +25,7 @@ use crate::compaction::Limits;
 use crate::manifest::Manifest;
 use crate::options::{Budget, Durability};
 use crate::pacing::{self, Account, Pacer};
+use crate::regulator::{Regulator, Window};
 use crate::snapshots::Snapshots;
 use crate::stats::Totals;
 use crate::tree::Tree;
@@ -60,6 +61,7 @@ pub(crate) struct Store {
     pub(crate) graveyard: Arc<Graveyard>,
     pub(crate) background: Background,
     pub(crate) pacer: Pacer,
+    pub(crate) regulator: Arc<Regulator>,
     pub(crate) totals: Totals,
     /// Bytes of frozen memtables.
     pub(crate) frozen_bytes: AtomicU64,
@@ -125,6 +127,7 @@ impl Store {
             graveyard: parts.graveyard,
             background: parts.background,
             pacer: Pacer::default(),
+            regulator: Arc::default(),
             totals: Totals::default(),
             frozen_bytes: AtomicU64::new(frozen_bytes),
             closed: AtomicBool::new(false),
@@ -193,6 +196,12 @@ impl Store {
             debt = debt.max(pacing::debt(pending, 16 * self.limits.l0_bytes, 64 * self.limits.l0_bytes));
         }
         self.pacer.set_debt(debt);
+    }
+
+    /// What background jobs may have in flight now.
+    pub(crate) fn background_window(&self) -> Window {
+        let reads = self.get_lanes.checkouts() + self.scan_lanes.checkouts();
+        self.regulator.window(reads, self.disk.now(), self.pacer.debt())
     }
 
     /// Memory that indexes and filters of all open tables take, in bytes.
