@@ -104,7 +104,11 @@ impl Store {
         Arc::new(Self {
             get_lanes: pool(Class::Get),
             scan_lanes: pool(Class::Scan),
-            limits: Limits { l0_bytes: 4 * parts.budget.write_buffer, l0_tables: 12 },
+            limits: Limits {
+                l0_bytes: 4 * parts.budget.write_buffer,
+                l0_tables: 12,
+                table_bytes: parts.budget.table,
+            },
             commit: Mutex::new(Commit {
                 next_seq: parts.last_seq + 1,
                 account: Account::default(),

@@ -51,6 +51,11 @@ impl PartJob {
         Self { compaction, range, merge: None, written: Vec::new(), done: Vec::new() }
     }
 
+    /// Whether it is a part of a whole compaction.
+    pub(crate) fn is_of_whole(&self) -> bool {
+        self.compaction.is_whole()
+    }
+
     pub(crate) fn step(&mut self, store: &Arc<Store>, lane: &mut dyn Lane, wait: bool) -> Result<JobState> {
         if self.compaction.pick.is_move || self.compaction.has_failed() {
             return Ok(JobState::Done);
