@@ -403,6 +403,7 @@ impl Worker {
             }
         }
         store.update_debt();
+        store.check_table_memory();
         store.background.notify_work();
         store.background.progress.notify();
     }

@@ -55,12 +55,16 @@ pub struct KeyspaceStats {
 pub struct MemoryStats {
     /// The budget.
     pub budget: u64,
-    /// Frames of the block cache.
+    /// Frames of the block cache and their metadata.
     pub cache: u64,
     /// Memtables.
     pub memtables: u64,
     /// Indexes and filters of open tables.
     pub tables: u64,
+    /// What they may have at most, with the cache at its smallest.
+    pub tables_max: u64,
+    /// What they have beyond that: so much is the budget exceeded.
+    pub tables_excess: u64,
     /// I/O buffers of the log and of jobs, without the cache's frames.
     pub io_buffers: u64,
 }
@@ -124,10 +128,12 @@ impl Store {
         let arena = self.disk.arena().allocated() as u64;
         let memory = MemoryStats {
             budget: self.budget.memory,
-            cache: cache.bytes_used,
+            cache: cache.bytes_used + cache.metadata_bytes,
             memtables,
-            tables: self.table_memory(),
-            io_buffers: arena.saturating_sub(cache.bytes_used),
+            tables: cache.tables_bytes,
+            tables_max: self.budget.tables_max(),
+            tables_excess: cache.tables_excess,
+            io_buffers: arena.saturating_sub(cache.bytes_used + cache.tables_in_arena),
         };
         let t = &self.totals;
         Stats {
@@ -212,6 +218,13 @@ impl fmt::Display for Stats {
             human(m.tables),
             human(m.io_buffers)
         )?;
+        if m.tables_excess > 0 {
+            writeln!(
+                f,
+                "  note: indexes and filters take {} more than the budget has for them; raise it",
+                human(m.tables_excess)
+            )?;
+        }
         writeln!(
             f,
             "cache: {} hits, {} misses, {} evictions",

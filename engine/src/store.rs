@@ -66,6 +66,7 @@ pub(crate) struct Store {
     /// Bytes of frozen memtables.
     pub(crate) frozen_bytes: AtomicU64,
     pub(crate) closed: AtomicBool,
+    is_table_memory_told: AtomicBool,
     poison: OnceLock<Error>,
 }
 
@@ -135,6 +136,7 @@ impl Store {
             totals: Totals::default(),
             frozen_bytes: AtomicU64::new(frozen_bytes),
             closed: AtomicBool::new(false),
+            is_table_memory_told: AtomicBool::new(false),
             poison: OnceLock::new(),
         })
     }
@@ -208,15 +210,18 @@ impl Store {
         self.regulator.window(reads, self.disk.now(), self.pacer.debt())
     }
 
-    /// Memory that indexes and filters of all open tables take, in bytes.
-    pub(crate) fn table_memory(&self) -> u64 {
-        let trees = self.trees.load();
-        trees
-            .values()
-            .flat_map(|t| {
-                t.view_owned().version.tables().map(|t| t.table.memory_bytes() as u64).collect::<Vec<_>>()
-            })
-            .sum()
+    /// Says once if indexes and filters take more memory than the budget has for them.
+    pub(crate) fn check_table_memory(&self) {
+        let (excess, tables) = self.cache.tables_excess();
+        if excess > 0 && !self.is_table_memory_told.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{}: indexes and filters take {} bytes of memory, {} more than the budget of {} has for them, and the cache is at its smallest; raise the memory budget",
+                self.dir.display(),
+                tables,
+                excess,
+                self.budget.memory
+            );
+        }
     }
 }
 
