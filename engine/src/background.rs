@@ -4,7 +4,9 @@
 //! production a thread steps each worker; in the simulation a seeded scheduler does, from inside waiting calls. Jobs are the same in
 //! both. One worker flushes, the others compact, so that a long compaction never holds up a flush.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -338,14 +340,37 @@ impl Worker {
 
     /// Body of a worker's thread.
     pub(crate) fn run(mut self, store: &Arc<Store>) {
-        let background = &store.background;
-        while !background.is_closing() {
-            let seen = background.work_epoch.load(Ordering::SeqCst);
-            if self.step(store, true) == Step::Idle {
-                background.work.wait_timeout(IDLE, || background.work_epoch.load(Ordering::SeqCst) != seen);
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            let background = &store.background;
+            while !background.is_closing() {
+                let seen = background.work_epoch.load(Ordering::SeqCst);
+                if self.step(store, true) == Step::Idle {
+                    let is_changed = || background.work_epoch.load(Ordering::SeqCst) != seen;
+                    background.work.wait_timeout(IDLE, is_changed);
+                }
             }
+            self.abandon(store);
+        }));
+        if let Err(panic) = worked {
+            self.lost(store, &*panic);
         }
-        self.abandon(store);
+    }
+
+    /// The thread panicked: whoever waits for its work is told that it will never be done. (In the simulation a panic ends the test.)
+    fn lost(&mut self, store: &Store, panic: &(dyn Any + Send)) {
+        let name = if self.role == Role::Flush { "flush" } else { "compaction" };
+        let error = Error::thread_lost(name, panic);
+        store.poison_with(error.clone(), &error);
+        // Of the job nothing can be relied on but that it is in its place: it is given up as a failed one, as far as that goes.
+        let given_up = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(job) = self.job.take() {
+                self.over(store, job, &Err(error));
+            }
+        }));
+        if given_up.is_err() {
+            log::error!("{}: the {name} thread's work could not be given up", store.dir.display());
+            store.background.progress.notify();
+        }
     }
 
     /// Gives up the job in hand, as a crash would, but in order: its outputs are removed at the next open.

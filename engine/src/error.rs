@@ -1,5 +1,6 @@
 //! The error of every call of the store.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
@@ -72,6 +73,16 @@ impl Error {
             "the store takes no more writes because an earlier one failed on the device: {reason}; reads go on; reopen the store once the device is sound"
         );
         Self { kind: ErrorKind::Poisoned, message: message.into(), source: reason.source.clone() }
+    }
+
+    /// A thread of the store's own is gone, so that what was asked of it will never be done.
+    pub(crate) fn thread_lost(thread: &str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)");
+        let message = format!(
+            "the store takes no more writes because its {thread} thread panicked, which is a bug, please report it: {text}; reads go on; reopen the store to write again"
+        );
+        Self::new(ErrorKind::Poisoned, message)
     }
 
     /// What the caller can do about it.

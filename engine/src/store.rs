@@ -155,7 +155,12 @@ impl Store {
 
     /// Makes the store read-only, for the reason given first.
     pub(crate) fn poison(&self, reason: &Error) {
-        if self.poison.set(Error::poisoned_by(reason)).is_ok() {
+        self.poison_with(Error::poisoned_by(reason), reason);
+    }
+
+    /// Makes the store read-only; `error` is what every later write meets.
+    pub(crate) fn poison_with(&self, error: Error, reason: &Error) {
+        if self.poison.set(error).is_ok() {
             log::error!("{}: {}", self.dir.display(), reason);
         }
         self.background.progress.notify();

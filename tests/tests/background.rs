@@ -1,11 +1,14 @@
-//! Background work beside readers and writers: on the simulated disk, step by step.
+//! Background work: beside readers, and when it fails.
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
-use ringwood::{Db, Durability, Options};
-use ringwood_ring::{Arena, SimConfig, SimDisk};
+use ringwood::{Db, Durability, ErrorKind, IoChoice, Options};
+use ringwood_ring::{Arena, SimConfig, SimDisk, UringConfig};
+use ringwood_tests::dirs;
 use ringwood_tests::watch::{Watch, WatchedDisk};
 
 const DIR: &str = "/data";
@@ -76,5 +79,46 @@ fn while_callers_read_background_jobs_keep_little_in_flight() {
         let (ops, bytes) = peaks(false, threads);
         println!("{threads} compactors alone: at most {ops} operations, {bytes} bytes in flight");
         assert!(ops >= 60, "the whole window, 64 reads here, is used when nobody reads");
+    }
+}
+
+/// Runs `work` in a thread of its own: a wait without end fails the test instead of stopping it.
+fn within_a_minute<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(work()));
+    receive.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{what} does not come back"))
+}
+
+/// A background thread that panicked left those who waited for it to wait for ever.
+#[test]
+fn a_background_thread_that_panics_poisons_the_store() {
+    for is_flush in [true, false] {
+        let dir = dirs::fresh();
+        let path = dir.path().join("db");
+        let real = ringwood_ring::open_disk(IoChoice::Auto, 64 << 20, UringConfig::default()).unwrap();
+        let (disk, watch) = WatchedDisk::new(real);
+        let options = || Options::new().memory(16 << 20).durability(Durability::Buffered);
+        let db = options().open_on(disk, &path, false).unwrap();
+        for round in 0..3u8 {
+            (0..1000).for_each(|i| db.put(key(i), [round; 400]).unwrap());
+            if round < 2 {
+                db.flush().unwrap();
+            }
+        }
+        let trap = if is_flush { &watch.panic_in_flush } else { &watch.panic_in_compaction };
+        trap.store(true, SeqCst);
+        let waiter = db.clone();
+        let error = within_a_minute("the call", move || {
+            if is_flush { waiter.flush().unwrap_err() } else { waiter.compact().unwrap_err() }
+        });
+        assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+        assert!(error.to_string().contains("a panic that the test asked for"), "{error}");
+        assert_eq!(db.put("k", "v").unwrap_err().kind(), ErrorKind::Poisoned);
+        assert_eq!(db.get(key(7)).unwrap().unwrap(), [2; 400], "reads go on");
+        within_a_minute("close", move || db.close().unwrap());
+        let db = options().open(&path).unwrap();
+        assert!((0..1000).all(|i| db.get(key(i)).unwrap().unwrap() == [2; 400]), "nothing is lost");
+        db.compact().unwrap();
+        db.close().unwrap();
     }
 }
