@@ -163,14 +163,18 @@ impl Background {
     fn flush_is_over(&self, store: &Store, result: &Result<()>) {
         let mut state = self.lock();
         state.flushing = None;
-        state.flush_error = result.as_ref().err().cloned();
+        let before = std::mem::replace(&mut state.flush_error, result.as_ref().err().cloned());
         if result.is_err() {
             state.retry_at = store.disk.now() + RETRY_NS;
+            count_failure(&store.totals.flush_failures, result);
+        } else if before.is_some() {
+            log::info!("{}: flushes succeed again", store.dir.display());
         }
     }
 
     /// All parts of a compaction are through, or one failed.
     fn compaction_is_through(&self, store: &Store, compaction: &Compaction, result: &Result<()>) {
+        count_failure(&store.totals.compaction_failures, result);
         let mut state = self.lock();
         // Tables found damaged stay busy: to merge them again would only fail again.
         let is_corrupt = result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Corrupt);
@@ -292,6 +296,13 @@ impl Background {
         let (mem, tree) = oldest.min_by_key(|(mem, tree)| (mem.log_start, tree.id))?;
         state.flushing = Some(tree.id);
         Some(FlushJob::new(store, tree, mem))
+    }
+}
+
+/// Counts a job that failed, unless it was only given up for closing.
+fn count_failure(count: &AtomicU64, result: &Result<()>) {
+    if result.as_ref().is_err_and(|e| e.kind() != ErrorKind::Closed) {
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -23,8 +23,12 @@ pub enum ErrorKind {
     Invalid,
     /// A file is damaged or not what it should be: restore it, or repair the store. Nothing was changed.
     Corrupt,
-    /// The file system is full: free space and go on.
+    /// There is no room for more: nearly always the file system is full. Free space and go on. The log says it too when it cannot grow for want of
+    /// file descriptors or memory; the message tells.
     Full,
+    /// The process or the machine is out of something other than space: file descriptors, memory. Raise the limit that the message names;
+    /// what failed may be tried again, and flushes and compactions do so by themselves.
+    Exhausted,
     /// A sync or log write failed earlier: the store gives reads only. Reopen it after the device is sound again.
     Poisoned,
     /// The store was written by a newer version, or the machine lacks what was asked for.
@@ -108,6 +112,7 @@ impl From<IoError> for Error {
     fn from(e: IoError) -> Self {
         let kind = match e.kind() {
             IoErrorKind::NoSpace => ErrorKind::Full,
+            IoErrorKind::TooManyFiles | IoErrorKind::Memory => ErrorKind::Exhausted,
             IoErrorKind::Locked => ErrorKind::Busy,
             IoErrorKind::NotFound => ErrorKind::NotFound,
             IoErrorKind::Unsupported => ErrorKind::Unsupported,

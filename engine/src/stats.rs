@@ -15,7 +15,9 @@ pub(crate) struct Totals {
     pub(crate) user_bytes: AtomicU64,
     pub(crate) flush_bytes: AtomicU64,
     pub(crate) flushes: AtomicU64,
+    pub(crate) flush_failures: AtomicU64,
     pub(crate) compactions: AtomicU64,
+    pub(crate) compaction_failures: AtomicU64,
     pub(crate) compaction_read_bytes: AtomicU64,
     pub(crate) compaction_write_bytes: AtomicU64,
     pub(crate) stall_ns: AtomicU64,
@@ -91,8 +93,14 @@ pub struct Stats {
     pub flush_bytes: u64,
     /// Memtables flushed.
     pub flushes: u64,
+    /// Flushes that failed, each of which is tried again after half a second.
+    pub flush_failures: u64,
+    /// Why the last flush failed, until one succeeds.
+    pub flush_error: Option<String>,
     /// Compactions done.
     pub compactions: u64,
+    /// Compactions that failed. All but those that a caller waits for are tried again after half a second.
+    pub compaction_failures: u64,
     /// Read by compactions, in bytes.
     pub compaction_read_bytes: u64,
     /// Written by compactions, in bytes.
@@ -146,7 +154,10 @@ impl Store {
             user_bytes: t.user_bytes.load(Relaxed),
             flush_bytes: t.flush_bytes.load(Relaxed),
             flushes: t.flushes.load(Relaxed),
+            flush_failures: t.flush_failures.load(Relaxed),
+            flush_error: self.background.flush_error().map(|e| e.to_string()),
             compactions: t.compactions.load(Relaxed),
+            compaction_failures: t.compaction_failures.load(Relaxed),
             compaction_read_bytes: t.compaction_read_bytes.load(Relaxed),
             compaction_write_bytes: t.compaction_write_bytes.load(Relaxed),
             stall_ns: t.stall_ns.load(Relaxed),
@@ -240,6 +251,13 @@ impl fmt::Display for Stats {
             self.compactions,
             self.stall_ns as f64 / 1e9
         )?;
+        if self.flush_failures + self.compaction_failures > 0 {
+            let (flushes, compactions) = (self.flush_failures, self.compaction_failures);
+            writeln!(f, "  note: {flushes} flushes and {compactions} compactions failed, to be tried again")?;
+        }
+        if let Some(error) = &self.flush_error {
+            writeln!(f, "  note: the last flush failed: {error}")?;
+        }
         writeln!(
             f,
             "\n  class         enters       sqes  sqes/enter       read    written     syncs    chains     fixed     plain"
