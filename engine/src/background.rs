@@ -206,11 +206,13 @@ impl Background {
     fn next_part(&self, store: &Arc<Store>) -> Option<PartJob> {
         let mut state = self.lock();
         let may_start = !state.closing && !store.is_poisoned();
-        if may_start && !state.is_wholes_turn && state.parts.front().is_some_and(PartJob::is_of_whole) {
-            if let Some(part) = Self::start_any(&mut state, store, compaction::pick_level0) {
-                state.is_wholes_turn = true;
-                return Some(part);
-            }
+        let is_level0s_turn = !state.is_wholes_turn && state.parts.front().is_some_and(PartJob::is_of_whole);
+        if may_start
+            && is_level0s_turn
+            && let Some(part) = Self::start_any(&mut state, store, compaction::pick_level0)
+        {
+            state.is_wholes_turn = true;
+            return Some(part);
         }
         if let Some(part) = state.parts.pop_front() {
             state.is_wholes_turn &= !part.is_of_whole();
