@@ -4,16 +4,20 @@
 //! production a thread steps each worker; in the simulation a seeded scheduler does, from inside waiting calls. Jobs are the same in
 //! both. One worker flushes, the others compact, so that a long compaction never holds up a flush.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ringwood_ring::{Class, Gate, Lane, LaneSpec, Owner, Stepper};
+use ringwood_ring::{Class, Gate, Lane as _, LaneSpec, Owner, Stepper};
 
-use crate::compaction::{self, Busy, Compaction, PartJob, Pick};
+use crate::compaction::{self, Busy, Compaction, Limits, PartJob, Pick};
 use crate::flush::FlushJob;
+use crate::regulator::RegulatedLane;
 use crate::store::Store;
+use crate::version::Version;
 use crate::{Error, ErrorKind, Result};
 
 /// Depth of a worker's lane: reads that a compaction has in flight.
@@ -42,19 +46,29 @@ struct Target {
     level: usize,
     from: Box<[u8]>,
     to: Box<[u8]>,
+    /// It is a whole compaction's.
+    is_whole: bool,
 }
 
 impl Target {
-    fn of(tree: u32, pick: &Pick) -> Option<Self> {
+    fn of(tree: u32, pick: &Pick, is_whole: bool) -> Option<Self> {
         let metas = || pick.inputs.iter().map(|(_, t)| &t.meta);
         let from = metas().map(|m| &m.smallest).min()?.clone();
         let to = metas().map(|m| &m.largest).max()?.clone();
-        Some(Self { tree, level: pick.target, from, to })
+        Some(Self { tree, level: pick.target, from, to, is_whole })
     }
 
     fn overlaps(&self, other: &Self) -> bool {
         (self.tree, self.level) == (other.tree, other.level) && self.from <= other.to && other.from <= self.to
     }
+}
+
+/// A whole compaction that somebody asked for.
+struct Manual {
+    tree: u32,
+    ticket: u64,
+    /// What was in level 0 is in the other levels. What has come since is not waited for.
+    is_level0_done: bool,
 }
 
 #[derive(Default)]
@@ -68,8 +82,10 @@ struct State {
     targets: Vec<Target>,
     /// Parts of compactions that no worker has taken yet.
     parts: VecDeque<PartJob>,
-    /// Trees that are to be compacted whole: (tree, ticket).
-    manual: VecDeque<(u32, u64)>,
+    /// Level 0 has gone before the parts of a whole compaction: now it is their turn.
+    is_wholes_turn: bool,
+    /// Trees that are to be compacted whole.
+    manual: VecDeque<Manual>,
     /// Manual compactions, by ticket: how each went, once it is over, until whoever asked for it takes that.
     tickets: BTreeMap<u64, Option<Result<()>>>,
     next_ticket: u64,
@@ -126,7 +142,7 @@ impl Background {
         let mut state = self.lock();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.manual.push_back((tree, ticket));
+        state.manual.push_back(Manual { tree, ticket, is_level0_done: false });
         state.tickets.insert(ticket, None);
         drop(state);
         self.notify_work();
@@ -147,14 +163,18 @@ impl Background {
     fn flush_is_over(&self, store: &Store, result: &Result<()>) {
         let mut state = self.lock();
         state.flushing = None;
-        state.flush_error = result.as_ref().err().cloned();
+        let before = std::mem::replace(&mut state.flush_error, result.as_ref().err().cloned());
         if result.is_err() {
             state.retry_at = store.disk.now() + RETRY_NS;
+            count_failure(&store.totals.flush_failures, result);
+        } else if before.is_some() {
+            log::info!("{}: flushes succeed again", store.dir.display());
         }
     }
 
     /// All parts of a compaction are through, or one failed.
     fn compaction_is_through(&self, store: &Store, compaction: &Compaction, result: &Result<()>) {
+        count_failure(&store.totals.compaction_failures, result);
         let mut state = self.lock();
         // Tables found damaged stay busy: to merge them again would only fail again.
         let is_corrupt = result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Corrupt);
@@ -163,11 +183,15 @@ impl Background {
                 state.busy.remove(&table.meta.id);
             }
         }
-        let target = Target::of(compaction.tree.id, &compaction.pick);
+        let target = Target::of(compaction.tree.id, &compaction.pick, compaction.is_whole());
         if let Some(at) = state.targets.iter().position(|t| Some(t) == target.as_ref()) {
             state.targets.swap_remove(at);
         }
         match compaction.ticket {
+            // Level 0 is in the other levels. Now those, before anything else.
+            Some(ticket) if result.is_ok() && compaction.has_level0() => {
+                state.manual.push_front(Manual { tree: compaction.tree.id, ticket, is_level0_done: true });
+            }
             // Whoever asked is told; asking again is theirs.
             Some(ticket) => state.settle(ticket, result.clone()),
             None if result.is_err() && !compaction.tree.is_dropped() => {
@@ -177,21 +201,34 @@ impl Background {
         }
     }
 
-    /// Takes the next part of a compaction, planning one if none is waiting.
+    /// Takes the next part of a compaction, planning one if none is waiting. Level 0 goes before the parts of a whole compaction, every other
+    /// time: neither starves.
     fn next_part(&self, store: &Arc<Store>) -> Option<PartJob> {
         let mut state = self.lock();
-        if let Some(part) = state.parts.pop_front() {
+        let may_start = !state.closing && !store.is_poisoned();
+        let is_level0s_turn = !state.is_wholes_turn && state.parts.front().is_some_and(PartJob::is_of_whole);
+        if may_start
+            && is_level0s_turn
+            && let Some(part) = Self::start_any(&mut state, store, compaction::pick_level0)
+        {
+            state.is_wholes_turn = true;
             return Some(part);
         }
-        if state.closing || store.is_poisoned() {
+        if let Some(part) = state.parts.pop_front() {
+            state.is_wholes_turn &= !part.is_of_whole();
+            return Some(part);
+        }
+        if !may_start {
             return None;
         }
         let trees = store.trees.load_full();
-        let manual = state.manual.iter().position(|(tree, _)| !state.targets.iter().any(|t| t.tree == *tree));
-        if let Some((id, ticket)) = manual.and_then(|at| state.manual.remove(at)) {
-            let tree = trees.get(&id);
+        let manual = state.manual.iter().position(|m| !state.targets.iter().any(|t| t.tree == m.tree));
+        if let Some(manual) = manual.and_then(|at| state.manual.remove(at)) {
+            let (tree, ticket) = (trees.get(&manual.tree), manual.ticket);
             let version = tree.map(|tree| Arc::clone(&tree.view().version));
-            let pick = version.as_ref().and_then(|version| compaction::pick_all(version));
+            let pick = version
+                .as_ref()
+                .and_then(|version| compaction::pick_all(version, store.limits, manual.is_level0_done));
             let (Some(tree), Some(version), Some(pick)) = (tree, version, pick) else {
                 // All is in the last level already, or the tree was dropped meanwhile.
                 state.settle(ticket, if tree.is_some() { Ok(()) } else { Err(Error::dropped()) });
@@ -205,22 +242,32 @@ impl Background {
                 compaction::Compaction::new(store, tree, version, pick, Some(ticket)),
             ));
         }
+        Self::start_any(&mut state, store, compaction::pick)
+    }
+
+    /// Starts the first compaction that `pick` finds in any tree, unless one has just failed.
+    fn start_any(
+        state: &mut State,
+        store: &Arc<Store>,
+        pick: impl Fn(&Version, &Busy, Limits, bool) -> Option<Pick>,
+    ) -> Option<PartJob> {
         if store.disk.now() < state.retry_at {
             return None;
         }
-        for tree in trees.values() {
+        for tree in store.trees.load().values() {
             // A whole compaction waits for those that run; no further ones are started in front of it.
-            if state.manual.iter().any(|(t, _)| *t == tree.id) {
+            if state.manual.iter().any(|m| m.tree == tree.id) {
                 continue;
             }
             let version = Arc::clone(&tree.view().version);
-            if let Some(pick) = compaction::pick(&version, &state.busy, store.limits) {
-                let target = Target::of(tree.id, &pick);
+            let beside_whole = state.targets.iter().any(|t| t.tree == tree.id && t.is_whole);
+            if let Some(pick) = pick(&version, &state.busy, store.limits, beside_whole) {
+                let target = Target::of(tree.id, &pick, false);
                 if target.is_none_or(|target| state.targets.iter().any(|t| t.overlaps(&target))) {
                     continue;
                 }
                 return Some(Self::start(
-                    &mut state,
+                    state,
                     store,
                     compaction::Compaction::new(store, tree, version, pick, None),
                 ));
@@ -231,8 +278,9 @@ impl Background {
 
     fn start(state: &mut State, store: &Store, compaction: Compaction) -> PartJob {
         state.busy.extend(compaction.pick.inputs.iter().map(|(_, t)| t.meta.id));
-        state.targets.extend(Target::of(compaction.tree.id, &compaction.pick));
-        state.parts.extend(compaction.into_parts(store));
+        state.targets.extend(Target::of(compaction.tree.id, &compaction.pick, compaction.is_whole()));
+        // What was started last goes first: level 0 before a whole.
+        compaction.into_parts(store).into_iter().rev().for_each(|part| state.parts.push_front(part));
         state.parts.pop_front().expect("a compaction has at least one part")
     }
 
@@ -250,6 +298,13 @@ impl Background {
         let (mem, tree) = oldest.min_by_key(|(mem, tree)| (mem.log_start, tree.id))?;
         state.flushing = Some(tree.id);
         Some(FlushJob::new(store, tree, mem))
+    }
+}
+
+/// Counts a job that failed, unless it was only given up for closing.
+fn count_failure(count: &AtomicU64, result: &Result<()>) {
+    if result.as_ref().is_err_and(|e| e.kind() != ErrorKind::Closed) {
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -285,7 +340,7 @@ enum Job {
 /// One flusher or compactor. See the module documentation.
 pub(crate) struct Worker {
     role: Role,
-    lane: Box<dyn Lane>,
+    lane: RegulatedLane,
     job: Option<Job>,
 }
 
@@ -293,19 +348,42 @@ impl Worker {
     pub(crate) fn new(store: &Store, role: Role) -> Result<Self> {
         let class = if role == Role::Flush { Class::Flush } else { Class::Compaction };
         let lane = store.disk.lane(LaneSpec { class, depth: LANE_DEPTH, owner: Owner::Thread })?;
-        Ok(Self { role, lane, job: None })
+        Ok(Self { role, lane: RegulatedLane::new(lane, &store.regulator), job: None })
     }
 
     /// Body of a worker's thread.
     pub(crate) fn run(mut self, store: &Arc<Store>) {
-        let background = &store.background;
-        while !background.is_closing() {
-            let seen = background.work_epoch.load(Ordering::SeqCst);
-            if self.step(store, true) == Step::Idle {
-                background.work.wait_timeout(IDLE, || background.work_epoch.load(Ordering::SeqCst) != seen);
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            let background = &store.background;
+            while !background.is_closing() {
+                let seen = background.work_epoch.load(Ordering::SeqCst);
+                if self.step(store, true) == Step::Idle {
+                    let is_changed = || background.work_epoch.load(Ordering::SeqCst) != seen;
+                    background.work.wait_timeout(IDLE, is_changed);
+                }
             }
+            self.abandon(store);
+        }));
+        if let Err(panic) = worked {
+            self.lost(store, &*panic);
         }
-        self.abandon(store);
+    }
+
+    /// The thread panicked: whoever waits for its work is told that it will never be done. (In the simulation a panic ends the test.)
+    fn lost(&mut self, store: &Store, panic: &(dyn Any + Send)) {
+        let name = if self.role == Role::Flush { "flush" } else { "compaction" };
+        let error = Error::thread_lost(name, panic);
+        store.poison_with(error.clone(), &error);
+        // Of the job nothing can be relied on but that it is in its place: it is given up as a failed one, as far as that goes.
+        let given_up = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(job) = self.job.take() {
+                self.over(store, job, &Err(error));
+            }
+        }));
+        if given_up.is_err() {
+            log::error!("{}: the {name} thread's work could not be given up", store.dir.display());
+            store.background.progress.notify();
+        }
     }
 
     /// Gives up the job in hand, as a crash would, but in order: its outputs are removed at the next open.
@@ -325,9 +403,10 @@ impl Worker {
             };
             return if self.job.is_some() { Step::Progress } else { Step::Idle };
         };
+        self.lane.set_window(store.background_window());
         let state = match job {
-            Job::Flush(job) => job.step(store, &mut *self.lane, wait),
-            Job::Part(job) => job.step(store, &mut *self.lane, wait),
+            Job::Flush(job) => job.step(store, &mut self.lane, wait),
+            Job::Part(job) => job.step(store, &mut self.lane, wait),
         };
         match state {
             Ok(JobState::Running) => {}
@@ -362,31 +441,11 @@ impl Worker {
             }
         }
         store.update_debt();
+        store.check_table_memory();
         store.background.notify_work();
         store.background.progress.notify();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Target;
-
-    /// Everything is merged into the last level, where tables cover a to c and x to z. A table with m to n that came meanwhile overlaps none of
-    /// them, but perhaps an output that reaches from a to z.
-    #[test]
-    fn nothing_is_moved_where_a_running_compaction_writes() {
-        let target = |tree, level, from: &str, to: &str| Target {
-            tree,
-            level,
-            from: from.as_bytes().into(),
-            to: to.as_bytes().into(),
-        };
-        let running = target(0, 6, "a", "z");
-        for free in [target(0, 5, "m", "n"), target(1, 6, "m", "n"), target(0, 6, "zz", "zzz")] {
-            assert!(!running.overlaps(&free) && !free.overlaps(&running), "{free:?}");
-        }
-        for taken in [target(0, 6, "m", "n"), target(0, 6, "z", "zz"), target(0, 6, "0", "zzz")] {
-            assert!(running.overlaps(&taken) && taken.overlaps(&running), "{taken:?}");
-        }
-    }
-}
+mod tests;

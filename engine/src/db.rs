@@ -113,7 +113,7 @@ impl Db {
         Ok(Self(Keyspace::new(&shared, &tree)))
     }
 
-    fn store(&self) -> &Arc<Store> {
+    pub(crate) fn store(&self) -> &Arc<Store> {
         &self.0.shared().store
     }
 

@@ -1,5 +1,6 @@
 //! The error of every call of the store.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
@@ -22,8 +23,12 @@ pub enum ErrorKind {
     Invalid,
     /// A file is damaged or not what it should be: restore it, or repair the store. Nothing was changed.
     Corrupt,
-    /// The file system is full: free space and go on.
+    /// There is no room for more: nearly always the file system is full. Free space and go on. The log says it too when it cannot grow for want of
+    /// file descriptors or memory; the message tells.
     Full,
+    /// The process or the machine is out of something other than space: file descriptors, memory. Raise the limit that the message names;
+    /// what failed may be tried again, and flushes and compactions do so by themselves.
+    Exhausted,
     /// A sync or log write failed earlier: the store gives reads only. Reopen it after the device is sound again.
     Poisoned,
     /// The store was written by a newer version, or the machine lacks what was asked for.
@@ -74,6 +79,16 @@ impl Error {
         Self { kind: ErrorKind::Poisoned, message: message.into(), source: reason.source.clone() }
     }
 
+    /// A thread of the store's own is gone, so that what was asked of it will never be done.
+    pub(crate) fn thread_lost(thread: &str, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)");
+        let message = format!(
+            "the store takes no more writes because its {thread} thread panicked, which is a bug, please report it: {text}; reads go on; reopen the store to write again"
+        );
+        Self::new(ErrorKind::Poisoned, message)
+    }
+
     /// What the caller can do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -97,6 +112,7 @@ impl From<IoError> for Error {
     fn from(e: IoError) -> Self {
         let kind = match e.kind() {
             IoErrorKind::NoSpace => ErrorKind::Full,
+            IoErrorKind::TooManyFiles | IoErrorKind::Memory => ErrorKind::Exhausted,
             IoErrorKind::Locked => ErrorKind::Busy,
             IoErrorKind::NotFound => ErrorKind::NotFound,
             IoErrorKind::Unsupported => ErrorKind::Unsupported,

@@ -46,6 +46,7 @@ mod output;
 mod pacing;
 mod range;
 mod read;
+mod regulator;
 mod snapshot;
 mod snapshots;
 mod stats;

@@ -51,7 +51,13 @@ pub(crate) fn open(
     };
     let mut lane = disk.lane(manifest::control_lane())?;
     let stepper = stepped.map(SteppedTasks::stepper);
-    let cache = BlockCache::new(disk.arena(), budget.cache as usize, stepper.clone());
+    let cache = BlockCache::with_tables(
+        disk.arena(),
+        budget.cache_frames() as usize,
+        BlockCache::frames_in(budget.cache_min()) as usize,
+        budget.tables,
+        stepper.clone(),
+    );
     let graveyard = Arc::new(Graveyard::default());
     let state = manifest.state();
     let memtables = MemtablePool::new(budget.write_buffer as usize);
@@ -116,6 +122,7 @@ pub(crate) fn open(
         disk,
     });
     store.update_debt();
+    store.check_table_memory();
     Ok(OpenedStore { store, pump })
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ringwood_ring::{IoChoice, machine};
-use ringwood_sstable::Compression;
+use ringwood_sstable::{BlockCache, Compression};
 use ringwood_wal::SyncMode;
 
 use crate::{Db, Error, Result};
@@ -177,6 +177,7 @@ impl Options {
         let mut budget = Budget {
             memory,
             cache: 0,
+            tables: memory / TABLES_PART,
             write_buffer,
             table: self.table_bytes.unwrap_or(write_buffer).max(64 << 10),
             compaction_threads,
@@ -186,8 +187,8 @@ impl Options {
             log_buffers: (memory / 64).clamp(512 << 10, 4 << 20) as usize,
             staging: (memory / 16).clamp(512 << 10, 4 << 20) as usize,
         };
-        let rest = memory.saturating_sub(budget.fixed_bytes() + memory / 8);
-        budget.cache = self.cache_bytes.unwrap_or(rest.max(memory / 16));
+        let rest = memory.saturating_sub(budget.fixed_bytes() + budget.tables);
+        budget.cache = self.cache_bytes.unwrap_or(rest.max(memory / CACHE_PART_MIN));
         budget.memory = memory.max(budget.cache + budget.fixed_bytes());
         Ok(budget)
     }
@@ -197,6 +198,10 @@ impl Options {
 pub(crate) const FROZEN_MAX: usize = 3;
 /// Output buffers of a flush: one fills while the others are on their way.
 pub(crate) const OUTPUT_BUFFERS: usize = 3;
+/// This part of the budget is for indexes and filters before the cache gives way to them.
+const TABLES_PART: u64 = 8;
+/// The cache keeps this part of the budget, whatever indexes and filters take.
+const CACHE_PART_MIN: u64 = 16;
 /// Arena for opening, manifest and odd reads.
 const CONTROL_BYTES: u64 = 2 << 20;
 
@@ -204,7 +209,10 @@ const CONTROL_BYTES: u64 = 2 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     pub(crate) memory: u64,
+    /// Frames and their metadata.
     pub(crate) cache: u64,
+    /// Indexes and filters, as long as they take nothing from the cache.
+    pub(crate) tables: u64,
     pub(crate) write_buffer: u64,
     pub(crate) table: u64,
     pub(crate) compaction_threads: usize,
@@ -238,9 +246,24 @@ impl Budget {
         self.io_bytes() + self.staging as u64 + (FROZEN_MAX as u64 + 1) * self.write_buffer
     }
 
-    /// Size of the I/O arena: cache frames and I/O buffers.
+    /// Frames of the cache, without their metadata.
+    pub(crate) fn cache_frames(&self) -> u64 {
+        BlockCache::frames_in(self.cache)
+    }
+
+    /// What the cache keeps of its bytes when indexes and filters grow.
+    pub(crate) fn cache_min(&self) -> u64 {
+        self.cache.min(self.memory / CACHE_PART_MIN)
+    }
+
+    /// Most bytes of indexes and filters that the budget has room for.
+    pub(crate) fn tables_max(&self) -> u64 {
+        self.tables + self.cache - self.cache_min()
+    }
+
+    /// Size of the I/O arena: cache frames, indexes and filters, and I/O buffers.
     pub(crate) fn arena_bytes(&self) -> usize {
         // Frames come in slabs of up to 1 MiB.
-        (self.cache + self.io_bytes() + (2 << 20)) as usize
+        (self.cache_frames() + self.tables + self.io_bytes() + (2 << 20)) as usize
     }
 }

@@ -15,7 +15,9 @@ pub(crate) struct Totals {
     pub(crate) user_bytes: AtomicU64,
     pub(crate) flush_bytes: AtomicU64,
     pub(crate) flushes: AtomicU64,
+    pub(crate) flush_failures: AtomicU64,
     pub(crate) compactions: AtomicU64,
+    pub(crate) compaction_failures: AtomicU64,
     pub(crate) compaction_read_bytes: AtomicU64,
     pub(crate) compaction_write_bytes: AtomicU64,
     pub(crate) stall_ns: AtomicU64,
@@ -55,12 +57,16 @@ pub struct KeyspaceStats {
 pub struct MemoryStats {
     /// The budget.
     pub budget: u64,
-    /// Frames of the block cache.
+    /// Frames of the block cache and their metadata.
     pub cache: u64,
     /// Memtables.
     pub memtables: u64,
     /// Indexes and filters of open tables.
     pub tables: u64,
+    /// What they may have at most, with the cache at its smallest.
+    pub tables_max: u64,
+    /// What they have beyond that: so much is the budget exceeded.
+    pub tables_excess: u64,
     /// I/O buffers of the log and of jobs, without the cache's frames.
     pub io_buffers: u64,
 }
@@ -87,8 +93,14 @@ pub struct Stats {
     pub flush_bytes: u64,
     /// Memtables flushed.
     pub flushes: u64,
+    /// Flushes that failed, each of which is tried again after half a second.
+    pub flush_failures: u64,
+    /// Why the last flush failed, until one succeeds.
+    pub flush_error: Option<String>,
     /// Compactions done.
     pub compactions: u64,
+    /// Compactions that failed. All but those that a caller waits for are tried again after half a second.
+    pub compaction_failures: u64,
     /// Read by compactions, in bytes.
     pub compaction_read_bytes: u64,
     /// Written by compactions, in bytes.
@@ -124,10 +136,12 @@ impl Store {
         let arena = self.disk.arena().allocated() as u64;
         let memory = MemoryStats {
             budget: self.budget.memory,
-            cache: cache.bytes_used,
+            cache: cache.bytes_used + cache.metadata_bytes,
             memtables,
-            tables: self.table_memory(),
-            io_buffers: arena.saturating_sub(cache.bytes_used),
+            tables: cache.tables_bytes,
+            tables_max: self.budget.tables_max(),
+            tables_excess: cache.tables_excess,
+            io_buffers: arena.saturating_sub(cache.bytes_used + cache.tables_in_arena),
         };
         let t = &self.totals;
         Stats {
@@ -140,7 +154,10 @@ impl Store {
             user_bytes: t.user_bytes.load(Relaxed),
             flush_bytes: t.flush_bytes.load(Relaxed),
             flushes: t.flushes.load(Relaxed),
+            flush_failures: t.flush_failures.load(Relaxed),
+            flush_error: self.background.flush_error().map(|e| e.to_string()),
             compactions: t.compactions.load(Relaxed),
+            compaction_failures: t.compaction_failures.load(Relaxed),
             compaction_read_bytes: t.compaction_read_bytes.load(Relaxed),
             compaction_write_bytes: t.compaction_write_bytes.load(Relaxed),
             stall_ns: t.stall_ns.load(Relaxed),
@@ -212,6 +229,13 @@ impl fmt::Display for Stats {
             human(m.tables),
             human(m.io_buffers)
         )?;
+        if m.tables_excess > 0 {
+            writeln!(
+                f,
+                "  note: indexes and filters take {} more than the budget has for them; raise it",
+                human(m.tables_excess)
+            )?;
+        }
         writeln!(
             f,
             "cache: {} hits, {} misses, {} evictions",
@@ -227,6 +251,13 @@ impl fmt::Display for Stats {
             self.compactions,
             self.stall_ns as f64 / 1e9
         )?;
+        if self.flush_failures + self.compaction_failures > 0 {
+            let (flushes, compactions) = (self.flush_failures, self.compaction_failures);
+            writeln!(f, "  note: {flushes} flushes and {compactions} compactions failed, to be tried again")?;
+        }
+        if let Some(error) = &self.flush_error {
+            writeln!(f, "  note: the last flush failed: {error}")?;
+        }
         writeln!(
             f,
             "\n  class         enters       sqes  sqes/enter       read    written     syncs    chains     fixed     plain"

@@ -26,6 +26,7 @@ use crate::manifest::Manifest;
 use crate::memtable::MemtablePool;
 use crate::options::{Budget, Durability};
 use crate::pacing::{self, Account, Pacer};
+use crate::regulator::{Regulator, Window};
 use crate::snapshots::Snapshots;
 use crate::stats::Totals;
 use crate::tree::Tree;
@@ -62,10 +63,12 @@ pub(crate) struct Store {
     pub(crate) graveyard: Arc<Graveyard>,
     pub(crate) background: Background,
     pub(crate) pacer: Pacer,
+    pub(crate) regulator: Arc<Regulator>,
     pub(crate) totals: Totals,
     /// Bytes of frozen memtables.
     pub(crate) frozen_bytes: AtomicU64,
     pub(crate) closed: AtomicBool,
+    is_table_memory_told: AtomicBool,
     poison: OnceLock<Error>,
 }
 
@@ -105,7 +108,11 @@ impl Store {
         Arc::new(Self {
             get_lanes: pool(Class::Get),
             scan_lanes: pool(Class::Scan),
-            limits: Limits { l0_bytes: 4 * parts.budget.write_buffer, l0_tables: 12 },
+            limits: Limits {
+                l0_bytes: 4 * parts.budget.write_buffer,
+                l0_tables: 12,
+                table_bytes: parts.budget.table,
+            },
             commit: Mutex::new(Commit {
                 next_seq: parts.last_seq + 1,
                 account: Account::default(),
@@ -129,9 +136,11 @@ impl Store {
             graveyard: parts.graveyard,
             background: parts.background,
             pacer: Pacer::default(),
+            regulator: Arc::default(),
             totals: Totals::default(),
             frozen_bytes: AtomicU64::new(frozen_bytes),
             closed: AtomicBool::new(false),
+            is_table_memory_told: AtomicBool::new(false),
             poison: OnceLock::new(),
         })
     }
@@ -150,7 +159,12 @@ impl Store {
 
     /// Makes the store read-only, for the reason given first.
     pub(crate) fn poison(&self, reason: &Error) {
-        if self.poison.set(Error::poisoned_by(reason)).is_ok() {
+        self.poison_with(Error::poisoned_by(reason), reason);
+    }
+
+    /// Makes the store read-only; `error` is what every later write meets.
+    pub(crate) fn poison_with(&self, error: Error, reason: &Error) {
+        if self.poison.set(error).is_ok() {
             log::error!("{}: {}", self.dir.display(), reason);
         }
         self.background.progress.notify();
@@ -199,15 +213,24 @@ impl Store {
         self.pacer.set_debt(debt);
     }
 
-    /// Memory that indexes and filters of all open tables take, in bytes.
-    pub(crate) fn table_memory(&self) -> u64 {
-        let trees = self.trees.load();
-        trees
-            .values()
-            .flat_map(|t| {
-                t.view_owned().version.tables().map(|t| t.table.memory_bytes() as u64).collect::<Vec<_>>()
-            })
-            .sum()
+    /// What background jobs may have in flight now.
+    pub(crate) fn background_window(&self) -> Window {
+        let reads = self.get_lanes.checkouts() + self.scan_lanes.checkouts();
+        self.regulator.window(reads, self.disk.now(), self.pacer.debt())
+    }
+
+    /// Says once if indexes and filters take more memory than the budget has for them.
+    pub(crate) fn check_table_memory(&self) {
+        let (excess, tables) = self.cache.tables_excess();
+        if excess > 0 && !self.is_table_memory_told.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{}: indexes and filters take {} bytes of memory, {} more than the budget of {} has for them, and the cache is at its smallest; raise the memory budget",
+                self.dir.display(),
+                tables,
+                excess,
+                self.budget.memory
+            );
+        }
     }
 }
 

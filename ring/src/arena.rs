@@ -120,7 +120,24 @@ impl Arena {
         self.allocated.fetch_add(PAGE << order, Ordering::Relaxed);
         // SAFETY: `offset + len` lies inside the mapping, which is at least chunk_bytes * chunk_count long from `base`.
         let ptr = unsafe { self.map.base.add(offset) };
-        Ok(Buf { ptr, len, run: Arc::new(Run::Pages { arena: Arc::clone(self), page, order }) })
+        Ok(Buf { ptr, len, run: Arc::new(Run::Pages { arena: Arc::clone(self), page, pages: 1 << order }) })
+    }
+
+    /// As [`alloc`](Self::alloc), and takes no more of the arena than the pages of the buffer: for what is kept for long. (The other
+    /// buffers take a power of two of pages, so that the arena does not fall to pieces.)
+    ///
+    /// # Errors
+    /// [`ArenaFull`] if no run of that size, rounded up to a power of two, is free.
+    pub fn alloc_exact(self: &Arc<Self>, bytes: usize) -> std::result::Result<Buf, ArenaFull> {
+        let mut buf = self.alloc(bytes)?;
+        let used = buf.len / PAGE;
+        let run = Arc::get_mut(&mut buf.run).expect("a buffer just made is not shared");
+        if let Run::Pages { page, pages, .. } = run {
+            let rest = std::mem::replace(pages, used) - used;
+            self.lock().free_range(*page + used, rest);
+            self.allocated.fetch_sub(rest * PAGE, Ordering::Relaxed);
+        }
+        Ok(buf)
     }
 
     /// A buffer of at least `bytes` bytes that is had even if the arena is full or smaller: then from a mapping of its own,
@@ -175,16 +192,16 @@ impl fmt::Debug for Arena {
 /// Where a buffer's bytes come from; given back when the last buffer in it is dropped.
 enum Run {
     /// A run of pages of the arena.
-    Pages { arena: Arc<Arena>, page: usize, order: u32 },
+    Pages { arena: Arc<Arena>, page: usize, pages: usize },
     /// A mapping of its own, for what does not fit the arena.
     Private { _mapping: Mapping },
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if let Run::Pages { arena, page, order } = self {
-            arena.lock().free(*page, *order);
-            arena.allocated.fetch_sub(PAGE << *order, Ordering::Relaxed);
+        if let Run::Pages { arena, page, pages } = self {
+            arena.lock().free_range(*page, *pages);
+            arena.allocated.fetch_sub(PAGE * *pages, Ordering::Relaxed);
         }
     }
 }
@@ -291,6 +308,17 @@ impl Buddies {
         Some(page)
     }
 
+    /// Frees any run of pages: the largest aligned pieces of it.
+    fn free_range(&mut self, mut page: usize, pages: usize) {
+        let end = page + pages;
+        while page < end {
+            let fits = (end - page).ilog2();
+            let order = page.trailing_zeros().min(fits);
+            self.free(page, order);
+            page += 1 << order;
+        }
+    }
+
     fn free(&mut self, mut page: usize, order: u32) {
         let mut order = order as usize;
         while order + 1 < self.free.len() && self.free[order].remove(&(page ^ (1 << order))) {
@@ -327,6 +355,19 @@ mod tests {
         assert_eq!(arena.allocated(), 0);
         // All runs merged again: the whole chunk is one buffer.
         assert_eq!(arena.alloc(arena.chunk_bytes()).unwrap().len(), arena.chunk_bytes());
+    }
+
+    #[test]
+    fn an_exact_buffer_takes_its_pages_only() {
+        let arena = Arena::new(1 << 20).unwrap();
+        let bufs: Vec<Buf> =
+            [1, 3, 5, 7, 13, 1, 100].map(|n| arena.alloc_exact(n * PAGE - 7).unwrap()).into();
+        assert_eq!(arena.allocated(), 130 * PAGE);
+        let rest: Vec<Buf> = std::iter::from_fn(|| arena.alloc(PAGE).ok()).collect();
+        assert_eq!(rest.len(), 256 - 130, "what was cut off is there for others");
+        drop((bufs, rest));
+        assert_eq!(arena.allocated(), 0);
+        assert!(arena.alloc(arena.chunk_bytes()).is_ok(), "all of it merged again");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::{Class, Disk, Lane, LaneSpec, Owner, Result};
@@ -14,6 +15,7 @@ pub struct LanePool {
     disk: Arc<dyn Disk>,
     spec: LaneSpec,
     lanes_max: usize,
+    checkouts: AtomicU64,
     state: Mutex<State>,
     returned: Condvar,
 }
@@ -35,6 +37,7 @@ impl LanePool {
             disk,
             spec,
             lanes_max: lanes_max.max(1),
+            checkouts: AtomicU64::new(0),
             state: Mutex::default(),
             returned: Condvar::new(),
         })
@@ -46,6 +49,7 @@ impl LanePool {
     /// # Errors
     /// If the pool has no lane at all and the kernel refuses the first.
     pub fn checkout(self: &Arc<Self>) -> Result<LaneGuard> {
+        self.checkouts.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(lane) = state.idle.pop() {
@@ -71,6 +75,14 @@ impl LanePool {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.waiting -= 1;
         }
+    }
+}
+
+impl LanePool {
+    /// Lanes taken out so far: how often somebody had something to read. One relaxed load.
+    #[must_use]
+    pub fn checkouts(&self) -> u64 {
+        self.checkouts.load(Ordering::Relaxed)
     }
 }
 

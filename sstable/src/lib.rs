@@ -49,6 +49,7 @@
 mod block;
 mod cache;
 mod checksum;
+mod column;
 mod cursor;
 mod entry;
 mod error;

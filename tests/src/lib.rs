@@ -10,6 +10,7 @@ pub mod reference;
 pub mod rng;
 pub mod scoreboard;
 pub mod seeds;
+pub mod watch;
 
 /// Says why a test was skipped, in a form that can be counted: machines differ in what they allow.
 pub fn skip(test: &str, why: impl std::fmt::Display) {

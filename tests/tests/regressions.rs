@@ -10,6 +10,8 @@ use ringwood_ring::{Arena, Disk, FaultOp, FaultPlan, SimConfig, SimDisk, SyncFai
 
 const DIR: &str = "/data";
 const EIO: i32 = 5;
+const ENOMEM: i32 = 12;
+const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 
 fn disk(seed: u64, config: SimConfig) -> Arc<SimDisk> {
@@ -268,4 +270,49 @@ fn failed_flushes_leave_no_files() {
     disk.clear_faults();
     db.flush().unwrap();
     db.close().unwrap();
+}
+
+/// A flush that fails for want of something that may come back is tried again, by itself, after a pause; and it is told of what is missing.
+#[test]
+fn a_flush_that_failed_is_tried_again() {
+    const RETRY_NS: u64 = 500_000_000;
+    for (errno, op, kind, advice) in [
+        (ENOSPC, FaultOp::Create, ErrorKind::Full, "space"),
+        (EMFILE, FaultOp::Create, ErrorKind::Exhausted, "ulimit -n"),
+        (ENOMEM, FaultOp::Allocate, ErrorKind::Exhausted, "memory"),
+        (EMFILE, FaultOp::SyncDir, ErrorKind::Exhausted, "ulimit -n"),
+    ] {
+        let disk = disk(1, SimConfig::calm());
+        let db = open(&disk);
+        let before = db.stats();
+        let plan = FaultPlan::once(op, errno);
+        disk.fail_next(if op == FaultOp::SyncDir { plan } else { plan.on(".sst") });
+        while db.stats().flush_failures == 0 {
+            // A writer for whom no memory is left is told at once.
+            if let Err(error) = fill(|k, v| db.put(k, v)) {
+                assert_eq!(error.kind(), kind, "{errno}: {error}");
+            }
+            let _ = db.step();
+        }
+        let error = db.stats().flush_error.expect("it has just failed");
+        assert!(error.contains(advice), "{errno}: {error}");
+        let flushes = db.stats().flushes;
+        disk.advance(RETRY_NS);
+        while db.stats().flushes == flushes {
+            assert!(db.step(), "{errno}: nobody tries again");
+        }
+        let after = db.stats();
+        assert_eq!((after.flush_failures, after.flush_error), (before.flush_failures + 1, None), "{errno}");
+        // One that lasts stays a clear error, and the store goes on when it ends.
+        disk.fail_next(FaultPlan::once(FaultOp::Create, errno).on(".sst").persistent());
+        db.put("k", "v").unwrap();
+        for _ in 0..3 {
+            let error = db.flush().unwrap_err();
+            assert_eq!(error.kind(), kind, "{errno}: {error}");
+        }
+        disk.clear_faults();
+        db.flush().unwrap();
+        db.close().unwrap();
+        assert_eq!(open(&disk).get("k").unwrap().unwrap(), b"v");
+    }
 }

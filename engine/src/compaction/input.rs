@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringwood_ring::{Arena, Buf, Completion, Lane, Op};
 use ringwood_sstable::{Entry, RawRun, entry_cmp};
 
-use super::plan::{Extent, KeyRange};
+use super::plan::{Extent, KeyRange, Plan};
 use crate::{Error, ErrorKind, Result};
 
 /// Reads of one enter, at least while the plan lasts; as many again are being merged meanwhile.
@@ -17,21 +17,30 @@ pub(crate) const BATCH: usize = 128;
 /// Between two extents an input has no entry at hand, but a *bound*: nothing that comes is below it. It is merged as if it stood on an entry of
 /// that key; only when that comes first must the extent have been read. So inputs that begin late are read late, and what the merge waits
 /// for is always the next of the plan.
+#[derive(Default)]
 struct Run {
-    /// Its extents that have not been begun, by number in the plan.
-    extents: VecDeque<usize>,
+    /// Its extents that are being read, or have been and are not begun.
+    pushed: VecDeque<Pushed>,
+    /// Extents that have been begun: the number of the first in `pushed`.
+    begun: u32,
+    /// Its entries lie past the range from here on.
+    is_over: bool,
     /// The extent that is being walked through, on an entry.
     raw: Option<RawRun>,
     raw_bytes: usize,
 }
 
+/// An extent from when its read is queued until the merge comes to it.
+struct Pushed {
+    extent: Extent,
+    /// What was read, once it is.
+    buf: Option<Buf>,
+}
+
 /// All inputs of one part of a compaction.
 pub(crate) struct Inputs {
-    plan: Vec<Extent>,
-    /// Extents that have been read and not begun.
-    loaded: Vec<Option<Buf>>,
-    /// The next of the plan to read.
-    next: usize,
+    /// What has not been read yet.
+    plan: Plan,
     runs: Vec<Run>,
     /// Bytes that may be in flight, waiting or being walked through together.
     window: usize,
@@ -51,19 +60,20 @@ pub(crate) enum State {
 }
 
 impl Inputs {
-    pub(crate) fn new(plan: Vec<Extent>, runs: usize, window: usize, range: KeyRange) -> Self {
-        let mut runs: Vec<Run> =
-            (0..runs).map(|_| Run { extents: VecDeque::new(), raw: None, raw_bytes: 0 }).collect();
-        for (i, extent) in plan.iter().enumerate() {
-            runs[extent.run].extents.push_back(i);
-        }
-        let loaded = plan.iter().map(|_| None).collect();
-        Self { plan, loaded, next: 0, runs, window, held: 0, in_flight: 0, range }
+    pub(crate) fn new(plan: Plan, runs: usize, window: usize, range: KeyRange) -> Self {
+        let runs = (0..runs).map(|_| Run::default()).collect();
+        Self { plan, runs, window, held: 0, in_flight: 0, range }
     }
 
     /// Inputs that have anything.
     pub(crate) fn alive(&self) -> impl Iterator<Item = usize> {
-        (0..self.runs.len()).filter(|&run| !self.runs[run].extents.is_empty())
+        (0..self.runs.len()).filter(|&run| self.has_more(run))
+    }
+
+    /// Whether extents of an input have not been begun.
+    fn has_more(&self, run: usize) -> bool {
+        let r = &self.runs[run];
+        !r.is_over && (!r.pushed.is_empty() || self.plan.bound(run).is_some())
     }
 
     /// Whether the input is on an entry, not on a bound.
@@ -90,10 +100,10 @@ impl Inputs {
 
     fn place(&self, run: usize) -> (&[u8], u64) {
         let r = &self.runs[run];
-        match (&r.raw, r.extents.front()) {
+        match (&r.raw, r.pushed.front()) {
             (Some(raw), _) => (raw.key(), raw.seq()),
-            (None, Some(&next)) => (&self.plan[next].bound, u64::MAX),
-            (None, None) => (&[], 0),
+            (None, Some(next)) => (&next.extent.bound, u64::MAX),
+            (None, None) => self.plan.bound(run).map_or((&[], 0), |bound| (bound, u64::MAX)),
         }
     }
 
@@ -104,7 +114,7 @@ impl Inputs {
 
     /// Whether half of the window is free: a batch of reads that is worth an enter.
     pub(crate) fn wants_batch(&self) -> bool {
-        self.next < self.plan.len() && self.held <= self.window / 2
+        self.plan.peek().is_some() && self.held <= self.window / 2
     }
 
     /// Pushes reads along the plan, as far as the window allows, and at any rate up to the one that input `awaited` is blocked on.
@@ -115,21 +125,23 @@ impl Inputs {
         arena: &Arc<Arena>,
         awaited: Option<usize>,
     ) -> Result<u64> {
-        let awaited = awaited.and_then(|run| self.runs[run].extents.front().copied());
         let mut pushed = 0;
-        while let Some(extent) = self.plan.get(self.next) {
-            let is_awaited = awaited.is_some_and(|at| self.next <= at);
+        while let Some((run, extent)) = self.plan.peek() {
+            let is_awaited = awaited.is_some_and(|run| self.runs[run].pushed.is_empty());
             if lane.room() == 0 || (self.held + extent.bytes > self.window && !is_awaited) {
                 break;
             }
             let buf = arena.alloc_any(extent.bytes)?;
             let (file, offset, len) = (extent.table.file().clone(), extent.offset, extent.bytes);
-            if lane.push(self.next as u64, Op::Read { file, offset, buf, len }).is_err() {
+            let r = &self.runs[run];
+            let token = token(run, r.begun.wrapping_add(r.pushed.len() as u32));
+            if lane.push(token, Op::Read { file, offset, buf, len }).is_err() {
                 break;
             }
+            let (run, extent) = self.plan.take().expect("just seen");
+            self.runs[run].pushed.push_back(Pushed { extent, buf: None });
             self.held += len;
             self.in_flight += 1;
-            self.next += 1;
             pushed += len as u64;
         }
         Ok(pushed)
@@ -137,16 +149,19 @@ impl Inputs {
 
     /// Takes a completed read.
     pub(crate) fn complete(&mut self, completion: Completion) -> Result<()> {
-        let at = completion.token as usize;
         self.in_flight -= 1;
-        let extent =
-            self.plan.get(at).ok_or_else(|| Error::new(ErrorKind::Io, "a completion of no known read"))?;
-        let got = completion.result?;
+        let (run, number) = ((completion.token >> 32) as usize, completion.token as u32);
+        let pushed = self.runs.get_mut(run).and_then(|r| {
+            let at = number.wrapping_sub(r.begun) as usize;
+            r.pushed.get_mut(at)
+        });
+        let pushed = pushed.ok_or_else(|| Error::new(ErrorKind::Io, "a completion of no known read"))?;
+        let (extent, got) = (&pushed.extent, completion.result?);
         if got != extent.bytes {
             let what = format!("it ends after {got} of {} bytes", extent.bytes);
             return Err(Error::corrupt(extent.table.path(), Some(extent.offset), what));
         }
-        self.loaded[at] = completion.buf;
+        pushed.buf = completion.buf;
         Ok(())
     }
 
@@ -162,14 +177,18 @@ impl Inputs {
 
     /// Moves an input from a bound to its first entry in the range, if the extent has been read; perhaps to the next bound.
     pub(crate) fn begin(&mut self, run: usize) -> Result<State> {
+        if !self.has_more(run) {
+            return Ok(State::End);
+        }
         let r = &mut self.runs[run];
-        let Some(&next) = r.extents.front() else { return Ok(State::End) };
-        let Some(buf) = self.loaded[next].take() else { return Ok(State::Blocked) };
-        r.extents.pop_front();
-        let extent = &self.plan[next];
-        let mut raw = RawRun::new(Arc::clone(&extent.table));
-        drop(raw.fill(extent.blocks.clone(), buf));
+        let Some(buf) = r.pushed.front_mut().and_then(|next| next.buf.take()) else {
+            return Ok(State::Blocked);
+        };
+        let Pushed { extent, .. } = r.pushed.pop_front().expect("just seen");
+        r.begun = r.begun.wrapping_add(1);
         r.raw_bytes = extent.bytes;
+        let mut raw = RawRun::new(extent.table);
+        drop(raw.fill(extent.blocks, buf));
         while raw.advance()? {
             if !self.range.is_before(raw.key()) {
                 self.runs[run].raw = Some(raw);
@@ -185,7 +204,7 @@ impl Inputs {
         if !is_past {
             return State::Ready;
         }
-        self.runs[run].extents.clear();
+        self.runs[run].is_over = true;
         self.leave_extent(run)
     }
 
@@ -193,6 +212,11 @@ impl Inputs {
         let r = &mut self.runs[run];
         r.raw = None;
         self.held -= std::mem::take(&mut r.raw_bytes);
-        if r.extents.is_empty() { State::End } else { State::Ready }
+        if self.has_more(run) { State::Ready } else { State::End }
     }
+}
+
+/// The token of a read: its input, and its number among that one's.
+fn token(run: usize, number: u32) -> u64 {
+    (run as u64) << 32 | u64::from(number)
 }

@@ -12,13 +12,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use part::PartJob;
-pub(crate) use picker::{Busy, Limits, Pick, pending_bytes, pick, pick_all};
+pub(crate) use picker::{Busy, Limits, Pick, pending_bytes, pick, pick_all, pick_level0};
 
 use crate::manifest::{Edit, LEVELS};
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::version::{TableHandle, Version};
 use crate::{Error, Result, output};
+
+/// A large compaction is cut into parts of about so many memtables of input, so that level 0 gets its turn between two of them before it
+/// has grown much; but of no fewer than [`PART_TABLES_MIN`] tables of the size aimed for, since each part ends with a smaller one.
+const PART_MEMTABLES: u64 = 8;
+const PART_TABLES_MIN: u64 = 4;
 
 /// One compaction under way, shared by its parts.
 pub(crate) struct Compaction {
@@ -68,10 +73,23 @@ impl Compaction {
         }
     }
 
+    /// Whether it takes all levels but level 0, for a caller.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.ticket.is_some() && !self.has_level0()
+    }
+
+    /// Whether tables of level 0 are among its inputs.
+    pub(crate) fn has_level0(&self) -> bool {
+        self.pick.inputs.iter().any(|(level, _)| *level == 0)
+    }
+
     /// Cuts it into parts that workers can take, at least one.
     pub(crate) fn into_parts(self, store: &Store) -> Vec<PartJob> {
-        let is_large = self.pick.bytes() >= 4 * store.budget.table && !self.pick.is_move;
-        let parts = if is_large { store.budget.compaction_threads } else { 1 };
+        let (bytes, table) = (self.pick.bytes(), store.budget.table);
+        let is_large = bytes >= 4 * table && !self.pick.is_move;
+        let part = (PART_MEMTABLES * store.budget.write_buffer).max(PART_TABLES_MIN * table);
+        let by_size = (bytes / part) as usize;
+        let parts = if is_large { store.budget.compaction_threads.max(by_size) } else { 1 };
         let tables: Vec<_> = self.pick.inputs.iter().map(|(_, t)| Arc::clone(t)).collect();
         let ranges = plan::split(&tables, parts);
         self.parts_left.store(ranges.len(), Ordering::Relaxed);

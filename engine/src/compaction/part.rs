@@ -11,7 +11,7 @@ use ringwood_sstable::{Kind, Room};
 
 use super::Compaction;
 use super::input::{BATCH, Inputs, State};
-use super::plan::{self, KeyRange};
+use super::plan::{KeyRange, Plan};
 use crate::background::JobState;
 use crate::merge::MergeHeap;
 use crate::options::Budget;
@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// Entries merged in one step, at most.
 const STEP_ENTRIES: usize = 4096;
-/// Tokens of writes have this bit and the table's number; reads have their number in the plan.
+/// Tokens of writes have this bit and the table's number; those of reads are the inputs'.
 const WRITE_BIT: u64 = 1 << 63;
 
 /// Merges one key range of a compaction. Stepped by a [`Worker`](crate::background::Worker).
@@ -50,6 +50,11 @@ struct Merge {
 impl PartJob {
     pub(super) fn new(compaction: Arc<Compaction>, range: KeyRange) -> Self {
         Self { compaction, range, merge: None, written: Vec::new(), done: Vec::new() }
+    }
+
+    /// Whether it is a part of a whole compaction.
+    pub(crate) fn is_of_whole(&self) -> bool {
+        self.compaction.is_whole()
     }
 
     pub(crate) fn step(&mut self, store: &Arc<Store>, lane: &mut dyn Lane, wait: bool) -> Result<JobState> {
@@ -99,7 +104,7 @@ impl PartJob {
 impl Merge {
     fn new(store: &Store, compaction: &Compaction, range: &KeyRange) -> Self {
         let extent_bytes = (store.budget.read_window / (2 * BATCH)).max(ringwood_ring::PAGE);
-        let plan = plan::plan(&compaction.runs, range, extent_bytes);
+        let plan = Plan::new(&compaction.runs, range, extent_bytes);
         let inputs = Inputs::new(plan, compaction.runs.len(), store.budget.read_window, range.clone());
         let mut heap = MergeHeap::default();
         heap.rebuild(inputs.alive(), |a, b| inputs.comes_before(a, b));

@@ -4,6 +4,9 @@
 //! the targets of those above it, each a tenth of the next, so that at most about a tenth of the store is in tables that will be
 //! rewritten soon. Level 0 goes straight to the *base*, the first level whose target is not tiny; an ascending load that overlaps
 //! nothing is moved there without being rewritten.
+//!
+//! A whole compaction takes all levels but level 0, which is emptied into them first. What is flushed while it runs goes to the empty level
+//! above all of its inputs, so level 0 is compacted meanwhile as at any other time. That level is drained when the whole is over.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,6 +19,9 @@ pub(crate) const FANOUT: u64 = 10;
 /// Tables of which at least this part (in percent) are tombstones are compacted even if their level is not full.
 const TOMBSTONE_PERCENT: u64 = 25;
 
+/// Tables below this part of the size aimed for are merged, not moved.
+const TINY: u64 = 8;
+
 /// Sizes that decide when to compact.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -23,6 +29,8 @@ pub(crate) struct Limits {
     pub(crate) l0_bytes: u64,
     /// … or from this number of tables on: each is one more filter to ask for a missing key.
     pub(crate) l0_tables: usize,
+    /// Size that compaction aims for in a table, in bytes.
+    pub(crate) table_bytes: u64,
 }
 
 /// One compaction to run.
@@ -67,13 +75,30 @@ pub(crate) fn pending_bytes(version: &Version, limits: Limits) -> u64 {
     (base..LEVELS - 1).map(|l| version.level_bytes(l).saturating_sub(targets[l])).sum()
 }
 
-/// The most urgent compaction that does not touch a busy table.
-pub(crate) fn pick(version: &Version, busy: &Busy, limits: Limits) -> Option<Pick> {
-    let (targets, base) = targets(version, limits);
-    let l0 = &version.levels[0];
+/// How much level 0 wants to be compacted: from 1 on.
+fn level0_score(version: &Version, limits: Limits) -> f64 {
     let by_bytes = version.level_bytes(0) as f64 / limits.l0_bytes as f64;
-    let by_count = l0.len() as f64 / limits.l0_tables as f64;
-    let mut scores = vec![(by_bytes.max(by_count), 0)];
+    by_bytes.max(version.levels[0].len() as f64 / limits.l0_tables as f64)
+}
+
+/// The compaction of level 0, if it is due and touches no busy table. `beside_whole`: a whole compaction of the tree runs.
+pub(crate) fn pick_level0(
+    version: &Version,
+    busy: &Busy,
+    limits: Limits,
+    beside_whole: bool,
+) -> Option<Pick> {
+    if level0_score(version, limits) < 1.0 {
+        return None;
+    }
+    let (_, base) = targets(version, limits);
+    pick_l0(version, busy, base, limits, beside_whole)
+}
+
+/// The most urgent compaction that does not touch a busy table. `beside_whole`: a whole compaction of the tree runs.
+pub(crate) fn pick(version: &Version, busy: &Busy, limits: Limits, beside_whole: bool) -> Option<Pick> {
+    let (targets, base) = targets(version, limits);
+    let mut scores = vec![(level0_score(version, limits), 0)];
     for (level, &target) in targets.iter().enumerate().take(LEVELS - 1).skip(base) {
         let idle: u64 =
             version.levels[level].iter().filter(|t| !busy.contains(&t.meta.id)).map(|t| t.meta.bytes).sum();
@@ -83,7 +108,7 @@ pub(crate) fn pick(version: &Version, busy: &Busy, limits: Limits) -> Option<Pic
     let urgent = scores.into_iter().filter(|(score, _)| *score >= 1.0);
     for (_, level) in urgent {
         let pick = if level == 0 {
-            pick_l0(version, busy, base)
+            pick_l0(version, busy, base, limits, beside_whole)
         } else {
             pick_level(version, busy, level, |_| true)
         };
@@ -97,15 +122,21 @@ pub(crate) fn pick(version: &Version, busy: &Busy, limits: Limits) -> Option<Pic
     (base..LEVELS - 1).find_map(|level| pick_level(version, busy, level, is_dead))
 }
 
-/// Everything into the last level, or `None` if that would change nothing.
-pub(crate) fn pick_all(version: &Version) -> Option<Pick> {
+/// The next step of a whole compaction: level 0 into the others, then those into the last. `None` if that would change nothing.
+pub(crate) fn pick_all(version: &Version, limits: Limits, is_level0_done: bool) -> Option<Pick> {
+    if !is_level0_done && !version.levels[0].is_empty() {
+        let (_, base) = targets(version, limits);
+        // Of tables that were found damaged, too: whoever asks for all is told.
+        return pick_l0(version, &Busy::new(), base, limits, false);
+    }
     let last = LEVELS - 1;
-    let dirty = version.levels[..last].iter().any(|l| !l.is_empty())
+    let dirty = version.levels[1..last].iter().any(|l| !l.is_empty())
         || version.levels[last].iter().any(|t| t.meta.tombstones > 0);
     let inputs = version
         .levels
         .iter()
         .enumerate()
+        .skip(1)
         .flat_map(|(l, tables)| tables.iter().map(move |t| (l, Arc::clone(t))));
     dirty.then(|| Pick { inputs: inputs.collect(), target: last, is_move: false })
 }
@@ -115,26 +146,43 @@ fn is_idle(tables: &[Arc<TableHandle>], busy: &Busy) -> bool {
 }
 
 /// All of level 0 into the base level.
-fn pick_l0(version: &Version, busy: &Busy, base: usize) -> Option<Pick> {
+fn pick_l0(
+    version: &Version,
+    busy: &Busy,
+    mut base: usize,
+    limits: Limits,
+    beside_whole: bool,
+) -> Option<Pick> {
     let l0 = &version.levels[0];
     let from = l0.iter().map(|t| &t.meta.smallest).min()?;
     let to = l0.iter().map(|t| &t.meta.largest).max()?;
     if !is_idle(l0, busy) {
         return None;
     }
+    let mut overlap = version.overlapping(base, from, to);
+    if beside_whole && base > 1 {
+        // A whole compaction holds the base for long, and what came there meanwhile cannot be drained: the level above is empty.
+        let is_full = version.level_bytes(base) >= FANOUT * limits.l0_bytes;
+        if is_full || !is_idle(&overlap, busy) {
+            base -= 1;
+            overlap.clear();
+        }
+    }
     let mut sorted: Vec<_> = l0.iter().collect();
     sorted.sort_by(|a, b| a.meta.smallest.cmp(&b.meta.smallest));
     let disjoint = sorted.windows(2).all(|w| w[0].meta.largest < w[1].meta.smallest);
     // Key ranges are judged table by table: an ascending load beside older data must not be rewritten with it.
     let below = |t: &TableHandle| version.overlapping(base, &t.meta.smallest, &t.meta.largest);
-    if disjoint && l0.iter().all(|t| below(t).is_empty()) {
+    // Tiny tables are merged instead: it costs little, and each that stays costs every reader a little for ever.
+    let are_tiny = version.level_bytes(0) * TINY < limits.table_bytes * l0.len() as u64;
+    let is_alone = l0.len() == 1;
+    if disjoint && (is_alone || !are_tiny) && l0.iter().all(|t| below(t).is_empty()) {
         return Some(Pick {
             inputs: l0.iter().map(|t| (0, Arc::clone(t))).collect(),
             target: base,
             is_move: true,
         });
     }
-    let overlap = version.overlapping(base, from, to);
     if !is_idle(&overlap, busy) {
         return None;
     }

@@ -1,22 +1,23 @@
 //! Planning the reads of a compaction.
 //!
 //! The indexes of the input tables tell every byte that a part of a compaction will need. Neighbouring blocks are taken together as
-//! *extents*; the extents of all inputs are put in the order in which the merge will come to them. So reading ahead is reading along the
-//! plan, hundreds of extents an enter, and what the merge waits for is always among the oldest reads in flight.
+//! *extents*; the extents of all inputs are read in the order in which the merge will come to them, that of their *bounds*. So reading ahead
+//! is reading along the plan, hundreds of extents an enter, and what the merge waits for is always among the oldest reads in flight.
+//!
+//! The plan is made as it is read: a [`Plan`] is a merge of one extent of each input, so that it takes the same memory for a gigabyte as for a
+//! terabyte.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use ringwood_sstable::{SEQ_MAX, Table};
 
+use crate::merge::MergeHeap;
 use crate::version::TableHandle;
 
 /// Neighbouring blocks of one table, read in one operation.
-#[derive(Clone)]
 pub(crate) struct Extent {
     pub(crate) table: Arc<Table>,
-    /// The input that it belongs to.
-    pub(crate) run: usize,
     pub(crate) blocks: Range<u32>,
     pub(crate) offset: u64,
     pub(crate) bytes: usize,
@@ -41,27 +42,86 @@ impl KeyRange {
     }
 }
 
-/// All extents of `runs` (each a sequence of tables in key order) in `range`, in the order of the merge.
-pub(crate) fn plan(runs: &[Vec<Arc<TableHandle>>], range: &KeyRange, extent_bytes: usize) -> Vec<Extent> {
-    let mut extents: Vec<Extent> = Vec::new();
-    for (run, tables) in runs.iter().enumerate() {
-        for handle in tables {
-            let table = &handle.table;
-            extents.extend(table.reads(blocks_in(handle, range), extent_bytes).map(|(blocks, place)| {
-                Extent {
-                    bound: lower_bound(handle, blocks.start),
-                    table: Arc::clone(table),
-                    run,
-                    blocks,
-                    offset: place.offset,
-                    bytes: place.bytes,
-                }
-            }));
-        }
+/// The extents of one input that have not been taken yet: those of a sequence of tables in key order.
+struct RunReads {
+    /// Tables after the current one.
+    tables: std::vec::IntoIter<Arc<TableHandle>>,
+    /// The current table and its blocks behind `next`.
+    current: Option<(Arc<TableHandle>, Range<u32>)>,
+    next: Option<Extent>,
+}
+
+impl RunReads {
+    fn new(tables: &[Arc<TableHandle>], range: &KeyRange, extent_bytes: usize) -> Self {
+        let tables: Vec<_> =
+            tables.iter().filter(|t| !blocks_in(t, range).is_empty()).map(Arc::clone).collect();
+        let mut reads = Self { tables: tables.into_iter(), current: None, next: None };
+        reads.advance(range, extent_bytes);
+        reads
     }
-    // Stable: the extents of one input stay in their order.
-    extents.sort_by(|a, b| a.bound.cmp(&b.bound));
-    extents
+
+    /// Goes on to the next extent, and returns the one before.
+    fn advance(&mut self, range: &KeyRange, extent_bytes: usize) -> Option<Extent> {
+        if self.current.as_ref().is_none_or(|(_, rest)| rest.is_empty()) {
+            self.current = self.tables.next().map(|handle| {
+                let blocks = blocks_in(&handle, range);
+                (handle, blocks)
+            });
+        }
+        let next = self.current.as_mut().and_then(|(handle, rest)| {
+            let (blocks, place) = handle.table.reads(rest.clone(), extent_bytes).next()?;
+            rest.start = blocks.end;
+            let bound = lower_bound(handle, blocks.start);
+            let (offset, bytes) = (place.offset, place.bytes);
+            Some(Extent { table: Arc::clone(&handle.table), blocks, offset, bytes, bound })
+        });
+        std::mem::replace(&mut self.next, next)
+    }
+}
+
+/// The extents of all inputs of a part in the order of the merge, as far as they have not been taken.
+pub(crate) struct Plan {
+    runs: Vec<RunReads>,
+    /// Inputs by the bound of their next extent.
+    order: MergeHeap,
+    range: KeyRange,
+    extent_bytes: usize,
+}
+
+impl Plan {
+    /// The plan for `runs` (each a sequence of tables in key order) in `range`.
+    pub(crate) fn new(runs: &[Vec<Arc<TableHandle>>], range: &KeyRange, extent_bytes: usize) -> Self {
+        let runs: Vec<_> = runs.iter().map(|tables| RunReads::new(tables, range, extent_bytes)).collect();
+        let mut order = MergeHeap::default();
+        let alive = (0..runs.len()).filter(|&run| runs[run].next.is_some());
+        order.rebuild(alive, |a, b| comes_before(&runs, a, b));
+        Self { runs, order, range: range.clone(), extent_bytes }
+    }
+
+    /// The next extent to read, and the input that it belongs to.
+    pub(crate) fn peek(&self) -> Option<(usize, &Extent)> {
+        let run = self.order.first()?;
+        Some((run, self.runs[run].next.as_ref()?))
+    }
+
+    /// Takes the extent that [`peek`](Self::peek) shows.
+    pub(crate) fn take(&mut self) -> Option<(usize, Extent)> {
+        let run = self.order.first()?;
+        let extent = self.runs[run].advance(&self.range, self.extent_bytes)?;
+        let runs = &self.runs;
+        self.order.first_went(runs[run].next.is_some(), |a, b| comes_before(runs, a, b));
+        Some((run, extent))
+    }
+
+    /// The bound of an input's next extent, if it has any left.
+    pub(crate) fn bound(&self, run: usize) -> Option<&[u8]> {
+        self.runs[run].next.as_ref().map(|extent| &extent.bound[..])
+    }
+}
+
+fn comes_before(runs: &[RunReads], a: usize, b: usize) -> bool {
+    let bound = |run: usize| runs[run].next.as_ref().map(|extent| &extent.bound);
+    (bound(a), a) < (bound(b), b)
 }
 
 fn lower_bound(handle: &TableHandle, block: u32) -> Vec<u8> {

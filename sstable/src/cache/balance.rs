@@ -169,7 +169,7 @@ impl Policy {
     }
 
     /// Gives up a slab of class `c`, one of those that the oldest blocks are in. False if they all have frames in use.
-    fn take_slab(&mut self, table: &Table, c: usize) -> bool {
+    pub(super) fn take_slab(&mut self, table: &Table, c: usize) -> bool {
         let (mut tried, mut candidates) = (Vec::new(), 0);
         for queue in [Queue::Dead, Queue::Main, Queue::Small, Queue::Scan] {
             let mut next = self.classes[c].list(queue).first();

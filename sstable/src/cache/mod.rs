@@ -28,6 +28,12 @@
 //! Every hit of one block writes that block's frame word, so a block that all threads hit at once is as fast as one cache line
 //! can pass between them. Different blocks do not meet: a frame's word has a cache line of its own.
 //!
+//! # Tables' memory
+//!
+//! Indexes and filters lie in the same arena. What they take beyond a share of their own, the cache gives up, slab by slab, down to a least
+//! size ([`BlockCache::with_tables`]). The bytes of the arena that have been used stay resident (they are registered with the kernel), so only memory that both
+//! can use keeps a bound.
+//!
 //! # Lock order
 //!
 //! The policy's lock, then the arena's. Nothing else is taken under either.
@@ -135,18 +141,102 @@ pub struct BlockCache {
     policy: Mutex<Policy>,
     gates: [Gate; GATES],
     arena: StdArc<Arena>,
-    bytes_max: usize,
+    /// Bytes that the arena has for frames and tables together, and of those the tables' share and the least of the frames.
+    shared: Shared,
     fills: AtomicU64,
     residencies: AtomicU32,
 }
 
+/// How cache and tables share memory, in bytes.
+#[derive(Clone, Copy)]
+struct Shared {
+    /// Frames at most.
+    frames_max: u64,
+    /// Frames at least, once the cache has grown so far.
+    frames_min: u64,
+    /// What tables have without taking it from the frames.
+    tables_share: u64,
+}
+
+impl Shared {
+    /// Bytes for frames beside `tables` bytes of tables.
+    fn frames(self, tables: u64) -> u64 {
+        self.frames_max.saturating_sub(tables.saturating_sub(self.tables_share)).max(self.frames_min)
+    }
+
+    /// Bytes of `tables` for which nobody gave way.
+    fn excess(self, tables: u64) -> u64 {
+        tables.saturating_sub(self.tables_share.saturating_add(self.frames_max - self.frames_min))
+    }
+}
+
 impl BlockCache {
+    /// Bytes of frames that fit into `bytes` together with their metadata.
+    #[must_use]
+    pub const fn frames_in(bytes: u64) -> u64 {
+        bytes / (PAGE + queue::META_BYTES) as u64 * PAGE as u64
+    }
+
+    /// As [`new`](Self::new), for a cache that gives way to the memory of its tables: beyond `tables_share` bytes each byte of theirs is one less
+    /// for frames, down to `frames_min`. The arena has room for `bytes_max` and `tables_share`.
+    #[must_use]
+    pub fn with_tables(
+        arena: &StdArc<Arena>,
+        bytes_max: usize,
+        frames_min: usize,
+        tables_share: u64,
+        gate_stepper: Option<Stepper>,
+    ) -> StdArc<Self> {
+        Self::make(arena, bytes_max, frames_min, tables_share, gate_stepper)
+    }
+
+    /// Bytes of tables beyond what they may have with the cache at its smallest, and all bytes of tables. Cheap.
+    #[must_use]
+    pub fn tables_excess(&self) -> (u64, u64) {
+        let tables = self.policy().tables_bytes;
+        (self.shared.excess(tables), tables)
+    }
+
+    /// Tables take `bytes` more. The cache gives way; false if it does not, being as small as it may be or in use.
+    pub(crate) fn tables_grew(&self, bytes: u64) -> bool {
+        let mut policy = self.policy();
+        policy.tables_bytes += bytes;
+        self.share(&mut policy);
+        policy.slabs_used <= policy.slabs_max && self.shared.excess(policy.tables_bytes) == 0
+    }
+
+    pub(crate) fn tables_shrank(&self, bytes: u64) {
+        let mut policy = self.policy();
+        policy.tables_bytes -= bytes;
+        self.share(&mut policy);
+    }
+
+    pub(crate) fn count_in_arena(&self, change: impl FnOnce(u64) -> u64) {
+        let mut policy = self.policy();
+        policy.tables_in_arena = change(policy.tables_in_arena);
+    }
+
+    fn share(&self, policy: &mut Policy) {
+        policy.slabs_max = (self.shared.frames(policy.tables_bytes) / policy.slab_bytes as u64) as usize;
+        policy.give_way(self.table());
+    }
+
     /// A cache of at most `bytes_max` bytes of frames in `arena` (a whole number of slabs of them). It has none yet. With
     /// less than a page every read is uncached.
     ///
     /// `gate_stepper` makes waiting step the background work of the simulation.
     #[must_use]
     pub fn new(arena: &StdArc<Arena>, bytes_max: usize, gate_stepper: Option<Stepper>) -> StdArc<Self> {
+        Self::make(arena, bytes_max, bytes_max, u64::MAX, gate_stepper)
+    }
+
+    fn make(
+        arena: &StdArc<Arena>,
+        bytes_max: usize,
+        frames_min: usize,
+        tables_share: u64,
+        gate_stepper: Option<Stepper>,
+    ) -> StdArc<Self> {
         let slab_bytes = slab_bytes(bytes_max.min(arena.bytes_max()));
         let slabs_max = (bytes_max.min(arena.bytes_max()) / slab_bytes).min(FRAMES_MAX / (slab_bytes / PAGE));
         let frames = TableOwner::new(slabs_max, slab_bytes / PAGE);
@@ -156,7 +246,11 @@ impl BlockCache {
             policy: Mutex::new(policy),
             gates: std::array::from_fn(move |_| Gate::with_stepper(gate_stepper.clone())),
             arena: StdArc::clone(arena),
-            bytes_max: slabs_max * slab_bytes,
+            shared: Shared {
+                frames_max: (slabs_max * slab_bytes) as u64,
+                frames_min: frames_min.min(slabs_max * slab_bytes) as u64,
+                tables_share,
+            },
             fills: AtomicU64::new(0),
             residencies: AtomicU32::new(0),
         })
@@ -179,6 +273,8 @@ impl BlockCache {
         let lost: u64 = policy.slabs.iter().map(|s| u64::from(s.lost)).sum();
         let (counts, slabs_made, slabs_used) = (policy.counts, policy.slabs.len(), policy.slabs_used);
         let slab_bytes = policy.slab_bytes;
+        let (bytes_max, tables) = (policy.slabs_max * slab_bytes, policy.tables_bytes);
+        let in_arena = policy.tables_in_arena;
         drop(policy);
         CacheStats {
             hits: table.hits(),
@@ -193,7 +289,10 @@ impl BlockCache {
             frames: frames - lost,
             pinned: table.frames().filter(|f| f.is_pinned()).count() as u64,
             bytes_used: (slabs_used * slab_bytes) as u64,
-            bytes_max: self.bytes_max as u64,
+            bytes_max: bytes_max as u64,
+            tables_bytes: tables,
+            tables_in_arena: in_arena,
+            tables_excess: self.shared.excess(tables),
             metadata_bytes: (slabs_made * (slab_bytes / PAGE) * queue::META_BYTES) as u64,
         }
     }
@@ -221,7 +320,7 @@ impl BlockCache {
 
 impl fmt::Debug for BlockCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BlockCache(at most {} bytes)", self.bytes_max)
+        write!(f, "BlockCache(at most {} bytes)", self.shared.frames_max)
     }
 }
 

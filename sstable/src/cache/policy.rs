@@ -80,6 +80,10 @@ pub(super) struct Policy {
     /// Slabs that may have memory at a time, and that do.
     pub(super) slabs_max: usize,
     pub(super) slabs_used: usize,
+    /// Bytes of memory of open tables, to which the cache gives way.
+    pub(super) tables_bytes: u64,
+    /// Those of them that lie in the arena.
+    pub(super) tables_in_arena: u64,
     /// Slabs with memory of which no frame has a block.
     pub(super) slabs_empty: usize,
     /// Pages missed, ever (modulo 2^32): what the policy measures time by.
@@ -109,6 +113,8 @@ impl Policy {
             slab_bytes,
             slabs_max,
             slabs_used: 0,
+            tables_bytes: 0,
+            tables_in_arena: 0,
             slabs_empty: 0,
             clock: 0,
             balance: Balance::new(slab_bytes, slabs_max),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringwood_ring::{ArenaFull, Buf};
+use ringwood_ring::{ArenaFull, Buf, page_ceil};
 
 use super::block_ref::BlockRef;
 use super::fill::{Claimed, Fill, Waiter};
@@ -21,11 +21,17 @@ pub struct Residency {
     // Saves a hit the way over the cache.
     table: Arc<Table>,
     cache: std::sync::Arc<BlockCache>,
+    /// Bytes that the table has told the cache of.
+    housed: u64,
+    /// Those of them that are in the arena.
+    in_arena: u64,
 }
 
 impl Residency {
     pub(super) fn new(cache: std::sync::Arc<BlockCache>, table: Arc<Table>, slots: Arc<Slots>) -> Self {
-        Self { slots, table, cache }
+        let housed = slots.len() as u64 * 4;
+        cache.tables_grew(housed);
+        Self { slots, table, cache, housed, in_arena: 0 }
     }
 
     /// Number of blocks that it has words for: those of the table, or more.
@@ -38,6 +44,18 @@ impl Residency {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() + size_of::<Slots>() + self.slots.len() as usize * 4
+    }
+
+    /// Counts `bytes` more of memory for the table (index, filter) until it is closed: the cache gives way to them. Gives a buffer of so
+    /// many bytes in the arena, if there is room without the cache's least share; else the table has them outside.
+    pub fn house(&mut self, bytes: usize) -> Option<Buf> {
+        let bytes = page_ceil(bytes.max(1));
+        self.housed += bytes as u64;
+        let has_room = self.cache.tables_grew(bytes as u64);
+        let buf = has_room.then(|| self.cache.arena().alloc_exact(bytes).ok()).flatten()?;
+        self.in_arena += bytes as u64;
+        self.cache.count_in_arena(|count| count + bytes as u64);
+        Some(buf)
     }
 
     /// The block, if it is in the cache. One atomic addition; no lock, no allocation, no I/O.
@@ -132,6 +150,8 @@ impl Residency {
 
 impl Drop for Residency {
     fn drop(&mut self) {
+        self.cache.tables_shrank(self.housed);
+        self.cache.count_in_arena(|count| count - self.in_arena);
         // No claim is under way any more, so no block enters but by a fill that is still out: its frame is evicted in its turn.
         for block in 0..self.slots.len() {
             if !matches!(self.slots.load(block), Slot::Frame(_)) {

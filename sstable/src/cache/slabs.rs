@@ -4,7 +4,7 @@
 //! until all its blocks are evicted at once and it goes back to the arena; `balance` decides when.
 
 use super::frame::Locked;
-use super::policy::{Policy, Slab};
+use super::policy::{CLASSES, Policy, Slab};
 use super::queue::{Hold, Queue};
 use super::table::Table;
 
@@ -14,13 +14,14 @@ const ARENA_PAUSE: u32 = 64;
 impl Policy {
     /// Gives class `c` a slab of its own from the budget, or one that nobody uses. False if there is none.
     pub(super) fn grow(&mut self, table: &Table, c: usize) -> bool {
-        let exhausted = self.slabs_used == self.slabs_max || self.arena_pause > 0;
+        self.give_way(table);
+        let exhausted = self.slabs_used >= self.slabs_max || self.arena_pause > 0;
         if exhausted && self.slabs_empty > 0 {
             let empty = (0..self.slabs.len()).find(|&s| self.is_empty(s));
             let released = self.release(table, empty.expect("an empty slab was counted"));
             assert!(released, "nothing pins a frame without a block");
         }
-        if self.slabs_used == self.slabs_max || self.arena_pause > 0 {
+        if self.slabs_used >= self.slabs_max || self.arena_pause > 0 {
             return false;
         }
         let Ok(run) = self.arena.alloc(self.slab_bytes) else {
@@ -41,6 +42,24 @@ impl Policy {
             self.push_free(c, lock);
         }
         true
+    }
+
+    /// Gives slabs back to the arena while there are more than there may be, as far as no frame in them is in use.
+    pub(super) fn give_way(&mut self, table: &Table) {
+        while self.slabs_used > self.slabs_max {
+            let empty = (0..self.slabs.len()).find(|&s| self.slabs_empty > 0 && self.is_empty(s));
+            let given = match empty {
+                Some(s) => self.release(table, s),
+                None => {
+                    let mut classes: [usize; CLASSES] = std::array::from_fn(|c| c);
+                    classes.sort_by_key(|&c| std::cmp::Reverse(self.classes[c].slabs));
+                    classes.into_iter().any(|c| self.take_slab(table, c))
+                }
+            };
+            if !given {
+                return;
+            }
+        }
     }
 
     fn make_slab(&mut self, table: &Table) -> usize {

@@ -28,8 +28,14 @@ pub struct CacheStats {
     pub pinned: u64,
     /// Bytes of the arena that the frames have now.
     pub bytes_used: u64,
-    /// Bytes of the arena that they may have at most.
+    /// Bytes of the arena that they may have at most, as much memory as the tables have now.
     pub bytes_max: u64,
+    /// Bytes of memory of open tables: indexes, filters, slots.
+    pub tables_bytes: u64,
+    /// Those of them that lie in the arena.
+    pub tables_in_arena: u64,
+    /// Those of them that are beyond what tables may have: the cache is as small as it may be, and memory is exceeded.
+    pub tables_excess: u64,
     /// Bytes of heap memory for the states of the frames now, besides `bytes_used`: about 2.5 % of it with frames of a page. The
     /// slots of the open tables, 4 bytes a block, come on top.
     pub metadata_bytes: u64,

@@ -18,6 +18,7 @@ pub(crate) use build::FilterBuilder;
 use fuse::Fuse;
 
 use crate::KeyHash;
+use crate::column::{Column, Movable};
 use crate::error::Fault;
 
 /// Keys that a part has at most while there are fewer than [`PARTS_MAX`] parts.
@@ -38,7 +39,7 @@ pub(crate) struct Filter {
     parts: Box<[Fuse]>,
     /// A hash's part is its top bits: this many low bits are not part of the number.
     shift: u32,
-    fingerprints: Box<[u8]>,
+    fingerprints: Column<u8>,
 }
 
 impl Filter {
@@ -60,7 +61,7 @@ impl Filter {
             .chunks_exact(PART)
             .map(|d| Fuse::parse(d, fingerprints.len()))
             .collect::<Result<_, _>>()?;
-        Ok(Self { parts, shift: shift(count), fingerprints: fingerprints.into() })
+        Ok(Self { parts, shift: shift(count), fingerprints: fingerprints.to_vec().into() })
     }
 
     /// Whether the table may have a key of this hash: true for all that it has, and for one in 256 that it has not.
@@ -68,6 +69,11 @@ impl Filter {
     pub(crate) fn may_contain(&self, hash: KeyHash) -> bool {
         let part = part_of(hash.0, self.shift);
         self.parts.get(part).is_none_or(|fuse| fuse.may_contain(hash.0, &self.fingerprints))
+    }
+
+    /// What can live in the arena.
+    pub(crate) fn columns(&mut self) -> [&mut dyn Movable; 1] {
+        [&mut self.fingerprints]
     }
 
     /// Bytes of memory that it holds.

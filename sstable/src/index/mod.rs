@@ -20,6 +20,7 @@ use ringwood_ring::PAGE;
 pub(crate) use build::IndexBuilder;
 
 use crate::Extent;
+use crate::column::{Column, Movable};
 use crate::entry::SEQ_MAX;
 use crate::error::Fault;
 
@@ -36,19 +37,19 @@ const SPLIT: usize = 12;
 #[derive(Debug)]
 pub(crate) struct Index {
     /// First page of each block, and the page after the last.
-    starts: Box<[u32]>,
+    starts: Column<u32>,
     /// Pages of each block's plain form, if blocks are compressed.
-    frames: Box<[u16]>,
+    frames: Column<u16>,
     prefix: Box<[u8]>,
     /// Every [`FAN`]th of `heads`, the last of each group.
-    tops: Box<[u64]>,
+    tops: Column<u64>,
     /// Of each separator: the eight bytes after the prefix, zero-padded.
-    heads: Box<[u64]>,
+    heads: Column<u64>,
     /// Of each separator: its length after the prefix.
-    lens: Box<[u16]>,
+    lens: Column<u16>,
     /// Where the rest of each separator, after prefix and head, starts in `rests`, and where the last ends. Empty if none has one.
-    rests_at: Box<[u32]>,
-    rests: Box<[u8]>,
+    rests_at: Column<u32>,
+    rests: Column<u8>,
     /// Separators inside one key, with the newest sequence number that belongs to the right.
     splits: Box<[(u32, u64)]>,
 }
@@ -95,11 +96,11 @@ impl Index {
             starts: starts.into(),
             frames: u16s(frames).collect(),
             prefix: prefix.into(),
-            tops: Box::default(),
-            heads: Box::default(),
+            tops: Column::default(),
+            heads: Column::default(),
             lens: u16s(lens).collect(),
-            rests_at: Box::default(),
-            rests: Box::default(),
+            rests_at: Column::default(),
+            rests: Column::default(),
             splits,
         };
         index.place_keys(keys)?;
@@ -113,7 +114,7 @@ impl Index {
         let mut heads = Vec::with_capacity(self.lens.len());
         let mut rests_at = vec![0];
         let mut rests = Vec::new();
-        for &len in &self.lens {
+        for &len in &*self.lens {
             let key = keys.take(len as usize)?;
             heads.push(head_of(key));
             rests.extend_from_slice(key.get(8..).unwrap_or_default());
@@ -242,6 +243,19 @@ impl Index {
     /// The newest sequence number that belongs to the right of separator `i`.
     fn seq(&self, i: usize) -> u64 {
         self.splits.binary_search_by_key(&(i as u32), |s| s.0).map_or(SEQ_MAX, |at| self.splits[at].1)
+    }
+
+    /// What can live in the arena.
+    pub(crate) fn columns(&mut self) -> [&mut dyn Movable; 7] {
+        [
+            &mut self.tops,
+            &mut self.heads,
+            &mut self.starts,
+            &mut self.lens,
+            &mut self.frames,
+            &mut self.rests_at,
+            &mut self.rests,
+        ]
     }
 
     /// Bytes of memory that it holds.

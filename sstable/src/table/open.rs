@@ -7,6 +7,7 @@ use ringwood_ring::{Disk, File, Lane, Op, OpenOptions, PAGE};
 
 use super::Table;
 use crate::cache::{BlockCache, Residency};
+use crate::column::{self, Movable};
 use crate::cursor::ScanLength;
 use crate::error::{Fault, Result, TableError};
 use crate::filter::Filter;
@@ -63,11 +64,18 @@ pub(super) fn open(
     if !properties.compression.is_available() {
         return Err(TableError::newer(path, "zstd, which this build was made without (feature `zstd`)"));
     }
+    let (mut index, mut filter) = (index, filter);
+    // A writer that wrote more blocks than it foresaw has warmed some for nothing.
+    let mut residency = warmed
+        .filter(|residency| residency.blocks() >= index.block_count())
+        .unwrap_or_else(|| cache.residency(index.block_count()));
+    let mut columns: Vec<&mut dyn Movable> = index.columns().into();
+    columns.extend(filter.iter_mut().flat_map(Filter::columns));
+    if let Some(buf) = residency.house(column::bytes_of(&columns)) {
+        column::settle(&mut columns, buf);
+    }
     Ok(Table {
-        // A writer that wrote more blocks than it foresaw has warmed some for nothing.
-        residency: warmed
-            .filter(|residency| residency.blocks() >= index.block_count())
-            .unwrap_or_else(|| cache.residency(index.block_count())),
+        residency,
         index,
         filter,
         checksum: footer.checksum(),

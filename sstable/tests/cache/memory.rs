@@ -130,3 +130,34 @@ fn frames_are_of_four_sizes() {
     let Claim::Fill(fill) = table.claim(6, 9 * PAGE, Hint::Point).unwrap() else { panic!() };
     assert!(!fill.is_cached());
 }
+
+/// What tables take, the cache gives up, so that both stay within one bound; down to the cache's least size, and back again.
+#[test]
+fn the_cache_gives_way_to_tables() {
+    const MIB: usize = 1 << 20;
+    let arena = Arena::new(22 * MIB).unwrap();
+    let cache = BlockCache::with_tables(&arena, 16 * MIB, 4 * MIB, 2 << 20, None);
+    let table = Table::new(&cache, 1, 8000, PAGE).lightly_marked();
+    table.touch_all(0..8000, Hint::Point);
+    assert_eq!(cache.stats().bytes_used, 16 << 20);
+    let mut others = Vec::new();
+    let mut held = Vec::new();
+    for i in 1..=20u64 {
+        let mut other = cache.residency(1);
+        held.push(other.house(MIB).map(|buf| buf.len()));
+        others.push(other);
+        let stats = cache.stats();
+        let room = if i < 2 { 16 } else { (18 - i as i64 - 1).max(4) };
+        assert_eq!(stats.bytes_used as i64 >> 20, room, "{i} MiB of tables: {stats:?}");
+        assert!(stats.tables_bytes > i << 20);
+        assert!(arena.allocated() <= 18 * MIB);
+    }
+    assert_eq!(held.iter().flatten().count(), 13, "2 MiB are theirs, 12 the cache's, less what slots take");
+    assert!(cache.stats().tables_excess >= 6 << 20);
+    table.touch_all(0..8000, Hint::Point);
+    assert_eq!(cache.stats().bytes_used, 4 << 20);
+    others.clear();
+    assert_eq!((cache.stats().tables_in_arena, cache.stats().tables_excess), (0, 0));
+    table.touch_all(0..8000, Hint::Point);
+    assert_eq!(cache.stats().bytes_used, 16 << 20);
+}

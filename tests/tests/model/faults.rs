@@ -31,7 +31,9 @@ impl Mode {
             Mode::NoFaults | Mode::Deep => false,
             Mode::FailingReads => kind == ErrorKind::Io,
             Mode::FailingSync | Mode::FailingWrite => matches!(kind, ErrorKind::Io | ErrorKind::Poisoned),
-            Mode::FailingNames => matches!(kind, ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Full),
+            Mode::FailingNames => {
+                matches!(kind, ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Full | ErrorKind::Exhausted)
+            }
             Mode::FullDisk => kind == ErrorKind::Full,
             Mode::Rot => matches!(kind, ErrorKind::Corrupt | ErrorKind::Io),
         }
