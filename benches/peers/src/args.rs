@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Rows and groups of rows (--list)
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
     rows: Vec<String>,
-    /// Entries of a store [default: 6000000; with --quick 500000]
+    /// Entries of a store [default: 6000000; with --quick 1000000]
     #[arg(long, value_name = "N")]
     num: Option<u64>,
     /// Puts of fillrandom-sustained [default: 10000000; with --quick 1000000]
@@ -109,10 +109,10 @@ impl Args {
     /// # Errors
     /// A sentence about a name that does not exist or an engine that is absent.
     pub(crate) fn plan(&self) -> Result<Plan> {
-        let rows = with_disk(rows::select(&self.rows)?);
+        let rows = with_disk(&rows::select(&self.rows)?);
         let (columns, absent) = self.columns()?;
         let quick = |short: u64, long: u64| if self.quick { short } else { long };
-        let num = self.num.unwrap_or(quick(500_000, 6_000_000));
+        let num = self.num.unwrap_or(quick(1_000_000, 6_000_000));
         let data_bytes = num * (KEY_BYTES + self.value_size) as u64;
         let memory_limit = self.memory_limit.unwrap_or((data_bytes / 4).max(MEMORY_LIMIT_MIN));
         let knobs = Knobs {
@@ -145,13 +145,14 @@ impl Args {
                 return Err(format!("{name} is not in this build: {}", column.how).into());
             }
         }
-        let wanted = |column: &&Column| self.engines.is_empty() || self.engines.iter().any(|n| n == column.name);
+        let wanted =
+            |column: &&Column| self.engines.is_empty() || self.engines.iter().any(|n| n == column.name);
         Ok(ALL.iter().filter(wanted).partition(|column| column.engine.is_some()))
     }
 }
 
 /// Adds the rows of the bare disk that others are held against.
-fn with_disk(rows: Vec<&'static Row>) -> Vec<&'static Row> {
+fn with_disk(rows: &[&'static Row]) -> Vec<&'static Row> {
     let wanted = |disk: &Row| {
         rows.iter().any(|row| match row.bound {
             Bound::Operations(name) | Bound::Bytes(name) => name == disk.name,

@@ -139,7 +139,14 @@ fn user_bytes(job: Job<'_>, ops: u64) -> u64 {
 
 /// An outcome of one call that took `seconds`.
 fn outcome(ops: u64, seconds: f64) -> Outcome {
-    Outcome { ops, seconds, latency: crate::latency::histogram(), cut: false, pause_ms: 0.0, slowest_second: None }
+    Outcome {
+        ops,
+        seconds,
+        latency: crate::latency::histogram(),
+        cut: false,
+        pause_ms: 0.0,
+        slowest_second: None,
+    }
 }
 
 fn compact(stage: &mut Stage<'_>, job: Job<'_>) -> Result<Outcome> {

@@ -78,15 +78,19 @@ fn parents(groups: &str, mounts: &str) -> Vec<(PathBuf, bool)> {
     let mut found = Vec::new();
     for mount in mounts.lines() {
         let mut fields = mount.split(' ').skip(1);
-        let (Some(point), Some(kind), Some(options)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(point), Some(kind), Some(options)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         let v2 = kind == "cgroup2";
-        if !v2 && !(kind == "cgroup" && options.split(',').any(|o| o == "memory")) {
+        let v1 = kind == "cgroup" && options.split(',').any(|option| option == "memory");
+        if !(v1 || v2) {
             continue;
         }
         let own = groups.lines().find_map(|line| {
             let (_, rest) = line.split_once(':')?;
             let (controllers, path) = rest.split_once(':')?;
-            let is_it = if v2 { controllers.is_empty() } else { controllers.split(',').any(|c| c == "memory") };
+            let is_it =
+                if v2 { controllers.is_empty() } else { controllers.split(',').any(|c| c == "memory") };
             is_it.then_some(path)
         });
         let own = Path::new(point).join(own.unwrap_or("/").trim_start_matches('/'));

@@ -17,7 +17,10 @@ pub(crate) fn describe(dir: &Path) -> Vec<(String, String)> {
         ("file system", file_system(dir, &mounts).unwrap_or_default()),
         ("load at the end", load.split(' ').take(3).collect::<Vec<_>>().join(" ")),
     ];
-    rows.map(|(name, value)| (name.to_string(), value)).into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    rows.map(|(name, value)| (name.to_string(), value))
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
 }
 
 /// The first field of a name in a file of `name : value` lines.

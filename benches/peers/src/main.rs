@@ -15,7 +15,10 @@
 //! | `latency`, `usage`, `measure` | what is measured |
 //! | `limits`, `machine`, `clock`, `halt` | memory groups and caches; the machine; time; signals |
 //! | `report` | table, JSON, HTML |
-#![allow(clippy::disallowed_methods, reason = "this program measures stores from outside: files and time are its own")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this program measures stores from outside: files and time are its own"
+)]
 
 mod args;
 mod child;
@@ -61,7 +64,7 @@ const SOME_FAILED: u8 = 3;
 const STOPPED: u8 = 130;
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
+    match run(&Args::parse()) {
         Ok(code) => code,
         Err(error) if error.is::<Stopped>() => ExitCode::from(STOPPED),
         Err(error) => {
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<ExitCode> {
+fn run(args: &Args) -> Result<ExitCode> {
     if let Some(Mode::Child { task }) = &args.mode {
         child::run(&serde_json::from_str(task)?)?;
         return Ok(ExitCode::SUCCESS);

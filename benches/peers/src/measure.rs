@@ -16,7 +16,12 @@ impl Latency {
     /// `None` if nothing was timed.
     pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
         let at = |quantile| histogram.value_at_quantile(quantile);
-        (!histogram.is_empty()).then(|| Self { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: histogram.max() })
+        (!histogram.is_empty()).then(|| Self {
+            p50: at(0.5),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: histogram.max(),
+        })
     }
 }
 
@@ -54,9 +59,17 @@ impl Measure {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Message {
     /// A row begins.
-    Begins { row: String },
-    Measured { row: String, measure: Measure },
-    Failed { row: String, why: String },
+    Begins {
+        row: String,
+    },
+    Measured {
+        row: String,
+        measure: Measure,
+    },
+    Failed {
+        row: String,
+        why: String,
+    },
 }
 
 /// Middle and ends of some figures.
@@ -95,7 +108,8 @@ mod tests {
     #[test]
     fn messages_survive_their_way() {
         let measure = Measure { ops: 3, value: 1.5, notes: vec!["cut".into()], ..Measure::default() };
-        let line = serde_json::to_string(&Message::Measured { row: "x".into(), measure: measure.clone() }).unwrap();
+        let line =
+            serde_json::to_string(&Message::Measured { row: "x".into(), measure: measure.clone() }).unwrap();
         let Message::Measured { row, measure: back } = serde_json::from_str(&line).unwrap() else {
             panic!("{line}");
         };

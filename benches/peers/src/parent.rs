@@ -105,7 +105,8 @@ impl<'a> Run<'a> {
 
     /// Loads the stores that all rounds share.
     fn make_bases(&mut self) -> Result<()> {
-        let wanted: Vec<_> = [Group::Hot, Group::Cold].into_iter().flat_map(|g| self.plan.rows_of(g)).collect();
+        let wanted: Vec<_> =
+            [Group::Hot, Group::Cold].into_iter().flat_map(|g| self.plan.rows_of(g)).collect();
         for column in &self.plan.columns {
             let rows: Vec<_> = wanted.iter().filter(|row| self.why_not(column, row).is_none()).collect();
             if rows.is_empty() {
@@ -172,7 +173,8 @@ impl<'a> Run<'a> {
     }
 
     fn keep(&mut self, engine: &'static str, message: Message) {
-        let (Message::Begins { row } | Message::Measured { row, .. } | Message::Failed { row, .. }) = &message;
+        let (Message::Begins { row } | Message::Measured { row, .. } | Message::Failed { row, .. }) =
+            &message;
         let Some(row) = Row::named(row) else { return };
         let cell = self.results.cell(row.name, engine);
         match message {
@@ -216,7 +218,9 @@ fn memory_group(plan: &Plan, notes: &mut Vec<String>) -> Option<MemoryGroup> {
     let knobs = &plan.knobs;
     let times = knobs.data_bytes() as f64 / knobs.memory_limit as f64;
     if times < 3.0 {
-        notes.push(format!("the cold rows are lukewarm: their data is only {times:.1} times the memory allowed"));
+        notes.push(format!(
+            "the cold rows are lukewarm: their data is only {times:.1} times the memory allowed"
+        ));
     }
     match MemoryGroup::new(knobs.memory_limit) {
         Ok(group) => Some(group),
@@ -236,7 +240,10 @@ fn check_space(plan: &Plan) -> Result<()> {
     let want = SPACE_FACTOR * entries * plan.knobs.entry_bytes();
     if free < want {
         let (dir, free, want) = (plan.dir.display(), free >> 20, want >> 20);
-        return Err(format!("{dir} has {free} MiB free and {want} are wanted: take a smaller --num or another --dir").into());
+        return Err(format!(
+            "{dir} has {free} MiB free and {want} are wanted: take a smaller --num or another --dir"
+        )
+        .into());
     }
     Ok(())
 }

@@ -32,7 +32,12 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// If it cannot be started, or a signal stops the run.
-pub(crate) fn run(task: &Task, scratch: &Path, halt: &Halt, mut on: impl FnMut(Message)) -> Result<Option<String>> {
+pub(crate) fn run(
+    task: &Task,
+    scratch: &Path,
+    halt: &Halt,
+    mut on: impl FnMut(Message),
+) -> Result<Option<String>> {
     let complaints = scratch.join("stderr");
     let child = Command::new(std::env::current_exe()?)
         .arg("child")
@@ -83,7 +88,8 @@ fn why(status: ExitStatus, complaint: &str, limited: bool) -> Option<String> {
     }
     let complaint = complaint.trim();
     let from = complaint.len().saturating_sub(COMPLAINT_BYTES);
-    let complaint = &complaint[complaint.ceil_char_boundary(from)..];
+    let from = (from..).find(|&at| complaint.is_char_boundary(at)).unwrap_or(0);
+    let complaint = &complaint[from..];
     Some(match status.signal() {
         Some(SIGKILL) if limited => "killed: it needed more than the memory allowed".into(),
         Some(signal) => format!("ended by signal {signal}: {complaint}"),

@@ -14,16 +14,8 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Disk,
-        Self::Fill,
-        Self::Sustained,
-        Self::Sync,
-        Self::Load,
-        Self::Hot,
-        Self::Cold,
-        Self::Ycsb,
-    ];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Disk, Self::Fill, Self::Sustained, Self::Sync, Self::Load, Self::Hot, Self::Cold, Self::Ycsb];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -45,7 +37,9 @@ impl Group {
             Self::Fill => "one put or delete a call, Buffered; background work may go on when the time ends",
             Self::Sustained => "random puts, Buffered, until compaction has nothing left to do",
             Self::Sync => "one put a call, on the device when it returns",
-            Self::Load => "bulk loads that end with everything on the device; compaction of the random one; opening",
+            Self::Load => {
+                "bulk loads that end with everything on the device; compaction of the random one; opening"
+            }
             Self::Hot => "everything in the cache",
             Self::Cold => "data larger than the memory allowed, caches dropped before each row",
             Self::Ycsb => "YCSB's mixes, Zipfian, everything in the cache, writes Buffered",
@@ -208,7 +202,10 @@ pub(crate) const ROWS: &[Row] = &[
     fill("overwrite-8", Work::FillRandom, 8, Start::Filled),
     fill("deleterandom-8", Work::DeleteRandom, 8, Start::Filled),
     row("fillrandom-sustained", Group::Sustained, Work::Sustained, 1, Start::Empty),
-    Row { bound: Bound::Operations("disk-commit"), ..row("fillsync", Group::Sync, Work::FillSync, 1, Start::Empty) },
+    Row {
+        bound: Bound::Operations("disk-commit"),
+        ..row("fillsync", Group::Sync, Work::FillSync, 1, Start::Empty)
+    },
     row("fillsync-8", Group::Sync, Work::FillSync, 8, Start::Empty),
     row("bulkload-sorted", Group::Load, Work::LoadSorted, 1, Start::Empty),
     row("bulkload-random", Group::Load, Work::LoadRandom, 1, Start::Empty),
@@ -246,7 +243,8 @@ pub(crate) fn select(names: &[String]) -> Result<Vec<&'static Row>, String> {
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         return Err(format!("there is no row or group {unknown:?}; --list shows them"));
     }
-    let wanted = |row: &&Row| names.is_empty() || names.iter().any(|n| n == row.name || n == row.group.name());
+    let wanted =
+        |row: &&Row| names.is_empty() || names.iter().any(|n| n == row.name || n == row.group.name());
     Ok(ROWS.iter().filter(wanted).collect())
 }
 

@@ -64,11 +64,17 @@ impl<'a> Stage<'a> {
                 drop_caches(&self.dir(row.start))?;
             }
             self.open(row.start, promise, cold)?;
+            if row.start != Start::Empty {
+                // An engine may find something to do at once, the more so with other sizes than before.
+                wait_until_quiet();
+            }
         }
         self.holds = match row.work {
             Work::FillRandom if row.start == Start::Empty => Holds::Filled,
             Work::LoadRandom | Work::Ycsb(_) => Holds::Loaded,
-            _ if !writes(row.work) || row.start == Start::Filled && row.work == Work::FillRandom => self.holds,
+            _ if !writes(row.work) || row.start == Start::Filled && row.work == Work::FillRandom => {
+                self.holds
+            }
             Work::Compact => self.holds,
             _ => Holds::Other,
         };
@@ -86,7 +92,11 @@ impl<'a> Stage<'a> {
     }
 
     /// Closes and opens the store with cold caches; says how long opening and a first get took.
-    pub(crate) fn reopen(&mut self, row: &Row, first: impl FnOnce(&dyn Store) -> Result<()>) -> Result<Duration> {
+    pub(crate) fn reopen(
+        &mut self,
+        row: &Row,
+        first: impl FnOnce(&dyn Store) -> Result<()>,
+    ) -> Result<Duration> {
         self.close()?;
         drop_caches(&self.dir(row.start))?;
         let start = Instant::now();
@@ -214,7 +224,9 @@ mod tests {
         assert_eq!(promised("readrandom-hot"), Promise::Bulk);
         assert_eq!(promised("readwhilewriting-cold"), Promise::Buffered);
         assert_eq!(promised("ycsb-c"), Promise::Bulk);
-        assert!(ROWS.iter().filter(|row| row.group == Group::Fill).all(|row| promise(row) == Promise::Buffered));
+        assert!(
+            ROWS.iter().filter(|row| row.group == Group::Fill).all(|row| promise(row) == Promise::Buffered)
+        );
     }
 
     #[test]

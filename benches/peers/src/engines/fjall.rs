@@ -27,9 +27,7 @@ impl Engine for Fjall {
     }
 
     fn open(&self, setup: &Setup) -> Result<Box<dyn Store>> {
-        let db = Database::builder(setup.dir.join("store"))
-            .cache_size(setup.cache_bytes)
-            .open()?;
+        let db = Database::builder(setup.dir.join("store")).cache_size(setup.cache_bytes).open()?;
         let filter = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0));
         let options = || {
             KeyspaceCreateOptions::default()

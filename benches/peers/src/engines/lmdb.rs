@@ -23,7 +23,13 @@ pub(crate) struct Lmdb;
 impl Engine for Lmdb {
     fn version(&self) -> String {
         let version = heed::lmdb_version();
-        format!("LMDB {}.{}.{} (heed {})", version.major, version.minor, version.patch, super::locked_version("heed"))
+        format!(
+            "LMDB {}.{}.{} (heed {})",
+            version.major,
+            version.minor,
+            version.patch,
+            super::locked_version("heed")
+        )
     }
 
     fn settings(&self) -> Vec<&'static str> {
@@ -41,7 +47,9 @@ impl Engine for Lmdb {
 
     fn open(&self, setup: &Setup) -> Result<Box<dyn Store>> {
         let flags = match setup.promise {
-            Promise::Buffered | Promise::Bulk => EnvFlags::WRITE_MAP | EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC,
+            Promise::Buffered | Promise::Bulk => {
+                EnvFlags::WRITE_MAP | EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC
+            }
             Promise::Synced => EnvFlags::empty(),
         };
         let map = (setup.data_bytes * MAP_FACTOR).max(MAP_BYTES_MIN).next_multiple_of(1 << 20);

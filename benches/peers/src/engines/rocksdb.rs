@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
-    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamilyDescriptor, CompactOptions, DB, DBCompressionType,
-    DBRawIterator, DEFAULT_COLUMN_FAMILY_NAME, IngestExternalFileOptions, Options, ReadOptions, SstFileWriter,
-    WaitForCompactOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamilyDescriptor, CompactOptions, DB,
+    DBCompressionType, DBRawIterator, DEFAULT_COLUMN_FAMILY_NAME, IngestExternalFileOptions, Options,
+    ReadOptions, SstFileWriter, WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
 use super::{Batch, Engine, Entries, Promise, Reader, Scan, Setup, Sink, Store, View, Writer};
@@ -84,7 +84,8 @@ fn linked_version() -> Option<String> {
     options.create_if_missing(true);
     drop(DB::open(&options, dir.path()).ok()?);
     let names = fs::read_dir(dir.path()).ok()?.flatten().map(|entry| entry.path());
-    let is_options = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("OPTIONS-"));
+    let is_options =
+        |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("OPTIONS-"));
     let text = fs::read_to_string(names.into_iter().find(is_options)?).ok()?;
     let version = text.lines().find_map(|line| line.trim().strip_prefix("rocksdb_version="))?;
     Some(version.to_string())

@@ -11,7 +11,18 @@ pub(super) const RATIOS: [&str; 4] = ["÷ rocksdb", "÷ rocksdb-direct", "÷ bes
 
 /// Columns of the details.
 pub(super) const DETAILS: [&str; 12] = [
-    "median", "min", "max", "p50", "p99", "p99.9", "peak RSS", "CPU s", "written", "on disk", "write amp.", "longest pause",
+    "median",
+    "min",
+    "max",
+    "p50",
+    "p99",
+    "p99.9",
+    "peak RSS",
+    "CPU s",
+    "written",
+    "on disk",
+    "write amp.",
+    "longest pause",
 ];
 
 impl Report<'_> {
@@ -47,7 +58,8 @@ impl Report<'_> {
         let cell = self.cell(row, engine)?;
         let spread = self.spread(row, engine)?;
         let median = |of: &dyn Fn(&Measure) -> Option<f64>, show: &dyn Fn(f64) -> String| {
-            Spread::of(cell.rounds.iter().filter_map(of)).map_or_else(String::new, |spread| show(spread.median))
+            Spread::of(cell.rounds.iter().filter_map(of))
+                .map_or_else(String::new, |spread| show(spread.median))
         };
         let bytes = |value: f64| number::bytes(value as u64);
         let nanos = |value: f64| number::nanos(value as u64);
@@ -103,7 +115,11 @@ fn cell_notes(row: &Row, engine: &'static str, cell: &Cell) -> Vec<String> {
     notes.extend(cell.cannot.as_ref().map(|why| format!("n/a, {engine}: {why}")));
     let said = cell.rounds.iter().flat_map(|measure| &measure.notes);
     for note in said.collect::<std::collections::BTreeSet<_>>() {
-        notes.push(if engine == crate::parent::DISK { note.clone() } else { format!("{}*, {engine}: {note}", row.name) });
+        notes.push(if engine == crate::parent::DISK {
+            note.clone()
+        } else {
+            format!("{}*, {engine}: {note}", row.name)
+        });
     }
     notes
 }

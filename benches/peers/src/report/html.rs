@@ -51,7 +51,8 @@ impl Report<'_> {
         {
             page += &format!("<h2>{title}</h2>\n<table class=\"facts\">\n");
             for (name, value) in facts {
-                page += &format!("<tr><td class=\"soft\">{}</td><td>{}</td></tr>\n", escape(name), escape(value));
+                page +=
+                    &format!("<tr><td class=\"soft\">{}</td><td>{}</td></tr>\n", escape(name), escape(value));
             }
             page += "</table>\n";
         }
@@ -59,11 +60,13 @@ impl Report<'_> {
     }
 
     fn overview_html(&self) -> String {
-        let names: Vec<&str> = ["median a second"].into_iter().chain(self.engine_names()).chain(RATIOS).collect();
+        let names: Vec<&str> =
+            ["median a second"].into_iter().chain(self.engine_names()).chain(RATIOS).collect();
         let mut html = format!("<div class=\"wide\"><table>\n{}", cells("th", &names, &[]));
         for (group, rows) in self.groups().filter(|(group, _)| *group != Group::Disk) {
             let (name, about) = (group.name(), escape(group.about()));
-            html += &format!("<tr><td class=\"soft\" colspan=\"{}\">{name}: {about}</td></tr>\n", names.len());
+            html +=
+                &format!("<tr><td class=\"soft\" colspan=\"{}\">{name}: {about}</td></tr>\n", names.len());
             for row in rows {
                 let figures = self.engine_names().map(|name| self.overview(row, name));
                 let line: Vec<String> =
@@ -99,7 +102,10 @@ impl Report<'_> {
         let threads = if row.threads == 1 { String::new() } else { format!(", {} threads", row.threads) };
         let mut html = format!("<h3>{}{threads}{less}</h3>\n{}\n", row.name, bars(&all));
         let head: Vec<&str> = [""].into_iter().chain(DETAILS).chain(["slowest second"]).collect();
-        html += &format!("<details><summary>details</summary><div class=\"wide\"><table>\n{}", cells("th", &head, &[]));
+        html += &format!(
+            "<details><summary>details</summary><div class=\"wide\"><table>\n{}",
+            cells("th", &head, &[])
+        );
         for name in engines {
             let Some(details) = self.details(row, name) else { continue };
             let slowest = self.slowest_second(row, name).unwrap_or_default();

@@ -11,7 +11,11 @@ impl Report<'_> {
     /// The document. `docs/measuring.md` tells its fields.
     pub(crate) fn json(&self) -> Result<String> {
         let facts = |facts: &[(String, String)]| -> Value {
-            facts.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>().into()
+            facts
+                .iter()
+                .map(|(name, value)| (name.clone(), json!(value)))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         };
         let engines = self.plan.columns.iter().filter_map(|column| {
             let engine = column.engine?;

@@ -86,7 +86,12 @@ pub(crate) fn list() -> String {
     for group in Group::ALL {
         text += &format!("\n{}: {}\n", group.name(), group.about());
         for row in ROWS.iter().filter(|row| row.group == group) {
-            text += &format!("  {:<24} {} thread{}\n", row.name, row.threads, if row.threads == 1 { "" } else { "s" });
+            text += &format!(
+                "  {:<24} {} thread{}\n",
+                row.name,
+                row.threads,
+                if row.threads == 1 { "" } else { "s" }
+            );
         }
     }
     text
@@ -101,7 +106,10 @@ fn settings(plan: &Plan) -> Vec<(String, String)> {
     let bytes = number::bytes;
     let knobs = &plan.knobs;
     let rows = [
-        ("entries", format!("{num}, keys of {} bytes, values of {value_bytes} that halve", crate::data::KEY_BYTES)),
+        (
+            "entries",
+            format!("{num}, keys of {} bytes, values of {value_bytes} that halve", crate::data::KEY_BYTES),
+        ),
         ("data", bytes(knobs.data_bytes())),
         ("fillrandom-sustained", format!("{sustained_num} puts")),
         ("rounds", format!("{}, engines in turns, each a process of its own", plan.rounds)),
@@ -118,10 +126,19 @@ fn settings(plan: &Plan) -> Vec<(String, String)> {
                 bytes(knobs.cold_write_buffer_bytes)
             ),
         ),
-        ("time", format!("{seconds} s a row that is not counted out; fills and scans cut off at {cap_seconds} s")),
-        ("readwhilewriting", format!("one writer of {write_rate} puts a second beside the readers; the reads count")),
+        (
+            "time",
+            format!("{seconds} s a row that is not counted out; fills and scans cut off at {cap_seconds} s"),
+        ),
+        (
+            "readwhilewriting",
+            format!("one writer of {write_rate} puts a second beside the readers; the reads count"),
+        ),
         ("for all", "no compression, filters of 10 bits a key where there are any, jemalloc".to_string()),
-        ("reads", "each get, multi-get, seek and whole scan is checked to have found what is there".to_string()),
+        (
+            "reads",
+            "each get, multi-get, seek and whole scan is checked to have found what is there".to_string(),
+        ),
         ("ringwood-peers", engines::locked_version("ringwood-peers").to_string()),
     ];
     rows.map(|(name, value)| (name.to_string(), value)).into()

@@ -62,11 +62,19 @@ mod tests {
 
     #[test]
     fn figures_have_three_digits() {
-        let shown: Vec<String> =
-            [0.0, 1.234, 99.96, 999.6, 12_345.0, 999_499.0, 999_600.0, 12.3e6].into_iter().map(short).collect();
+        let shown: Vec<String> = [0.0, 1.234, 99.96, 999.6, 12_345.0, 999_499.0, 999_600.0, 12.3e6]
+            .into_iter()
+            .map(short)
+            .collect();
         assert_eq!(shown, ["0.00", "1.23", "100", "1.00k", "12.3k", "999k", "1.00M", "12.3M"]);
         assert_eq!(value(Unit::Millis, 3.0), "3.00 ms");
-        assert_eq!((bytes(512), bytes(1 << 20), bytes(1000)), ("512 B".into(), "1.00 MiB".into(), "0.98 KiB".into()));
-        assert_eq!((nanos(900), nanos(1500), nanos(2_000_000)), ("900 ns".into(), "1.50 µs".into(), "2.00 ms".into()));
+        assert_eq!(
+            (bytes(512), bytes(1 << 20), bytes(1000)),
+            ("512 B".into(), "1.00 MiB".into(), "0.98 KiB".into())
+        );
+        assert_eq!(
+            (nanos(900), nanos(1500), nanos(2_000_000)),
+            ("900 ns".into(), "1.50 µs".into(), "2.00 ms".into())
+        );
     }
 }

@@ -22,7 +22,8 @@ pub(super) struct Bar {
 pub(super) fn bars(bars: &[Bar]) -> String {
     let most = bars.iter().map(|bar| bar.max).fold(f64::MIN_POSITIVE, f64::max);
     let (width, height) = (NAME_WIDTH + BAR_WIDTH + FIGURE_WIDTH, LINE * bars.len() as f64 + 4.0);
-    let mut svg = format!("<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">");
+    let mut svg =
+        format!("<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">");
     for (at, bar) in bars.iter().enumerate() {
         let top = 2.0 + LINE * at as f64;
         let middle = top + LINE / 2.0;
@@ -44,7 +45,8 @@ pub(super) fn bars(bars: &[Bar]) -> String {
                 middle - 3.0,
             );
         }
-        svg += &format!("<text x=\"{:.1}\" y=\"{middle:.1}\">{}</text>", x(bar.max) + 6.0, escape(&bar.label));
+        svg +=
+            &format!("<text x=\"{:.1}\" y=\"{middle:.1}\">{}</text>", x(bar.max) + 6.0, escape(&bar.label));
     }
     svg + "</svg>"
 }
@@ -55,7 +57,8 @@ mod tests {
 
     #[test]
     fn the_longest_bar_fills_the_width_and_spread_has_a_whisker() {
-        let bar = |name, median: f64, max| Bar { name, ours: false, median, min: median, max, label: "1<2".into() };
+        let bar =
+            |name, median: f64, max| Bar { name, ours: false, median, min: median, max, label: "1<2".into() };
         let svg = bars(&[bar("a", 10.0, 10.0), bar("b", 5.0, 6.0)]);
         assert!(svg.contains("width=\"420.0\"") && svg.contains("width=\"210.0\""), "{svg}");
         assert_eq!(svg.matches("whisker").count(), 1);

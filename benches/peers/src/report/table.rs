@@ -36,13 +36,15 @@ impl Report<'_> {
         let mut versions = Vec::new();
         for (name, engine) in engines {
             versions.push((name.to_string(), engine.version()));
-            versions.extend(engine.settings().into_iter().map(|setting| (String::new(), setting.to_string())));
+            versions
+                .extend(engine.settings().into_iter().map(|setting| (String::new(), setting.to_string())));
         }
         versions
     }
 
     fn disk_text(&self) -> String {
-        let mut lines = vec![["bare disk", "median", "min", "max", "p50", "p99", "p99.9"].map(str::to_string).to_vec()];
+        let mut lines =
+            vec![["bare disk", "median", "min", "max", "p50", "p99", "p99.9"].map(str::to_string).to_vec()];
         for row in self.plan.rows_of(Group::Disk) {
             let Some(details) = self.details(row, DISK) else { continue };
             lines.push([row.name.to_string()].into_iter().chain(details.into_iter().take(6)).collect());
@@ -121,7 +123,8 @@ mod tests {
     #[test]
     fn cells_stand_under_one_another() {
         let line = |cells: &[&str]| cells.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let text = aligned(&[line(&["row", "a", "b"]), line(&["a long title of a group"]), line(&["x", "12×", ""])]);
+        let text =
+            aligned(&[line(&["row", "a", "b"]), line(&["a long title of a group"]), line(&["x", "12×", ""])]);
         assert_eq!(text, "row    a  b\na long title of a group\nx    12×\n");
     }
 }

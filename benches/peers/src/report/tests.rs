@@ -8,8 +8,13 @@ use crate::measure::{Latency, Measure};
 
 fn measured(values: &[f64]) -> Cell {
     let latency = Some(Latency { p50: 1000, p99: 2_000_000, p999: 3_000_000, max: 4_000_000 });
-    let rounds =
-        values.iter().map(|&value| Measure { value, latency, written_bytes: 300, user_bytes: 100, ..Measure::default() });
+    let rounds = values.iter().map(|&value| Measure {
+        value,
+        latency,
+        written_bytes: 300,
+        user_bytes: 100,
+        ..Measure::default()
+    });
     Cell { rounds: rounds.collect(), ..Cell::default() }
 }
 
@@ -70,7 +75,11 @@ fn what_is_missing_is_said_and_why() {
         assert_eq!(shown, ["failed", "n/a"]);
         assert_eq!(report.overview(Row::named("fillrandom").unwrap(), "lmdb"), "1.00*");
         let notes = report.notes().join("\n");
-        for said in ["fillseq, rocksdb failed: no space", "n/a, lmdb: has no such thing", "fillrandom*, lmdb: cut off"] {
+        for said in [
+            "fillseq, rocksdb failed: no space",
+            "n/a, lmdb: has no such thing",
+            "fillrandom*, lmdb: cut off",
+        ] {
             assert!(notes.contains(said), "{notes}");
         }
         assert!(report.has_failures());
@@ -92,7 +101,10 @@ fn all_three_forms_show_the_figures() {
         assert!(html.contains("<svg") && !html.contains("src=") && html.ends_with("</html>\n"));
         let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         let row = &json["rows"][0];
-        assert_eq!((&row["name"], &row["cells"][OURS]["value"]["median"]), (&"fillseq".into(), &1_234_000.0.into()));
+        assert_eq!(
+            (&row["name"], &row["cells"][OURS]["value"]["median"]),
+            (&"fillseq".into(), &1_234_000.0.into())
+        );
         assert_eq!(row["cells"]["rocksdb"]["rounds"].as_array().unwrap().len(), 2);
     });
 }

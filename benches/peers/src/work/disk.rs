@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ringwood_benches::Random;
 use ringwood_ring::{
-    Buf, Class, Completion, Disk, File, IoChoice, Lane, LaneSpec, Op, OpenOptions as RingOptions, Owner, PAGE, UringConfig,
-    open_disk, sync_file,
+    Buf, Class, Completion, Disk, File, IoChoice, Lane, LaneSpec, Op, OpenOptions as RingOptions, Owner,
+    PAGE, UringConfig, open_disk, sync_file,
 };
 
 use super::drive::{Outcome, Plan, Seat, drive};
@@ -44,7 +44,8 @@ impl Bench {
 
     /// The way to the disk, and whether it bypasses the page cache.
     pub(crate) fn about(&self) -> String {
-        let direct = if self.data.is_direct() { "O_DIRECT" } else { "without O_DIRECT, which this file system lacks" };
+        let direct =
+            if self.data.is_direct() { "O_DIRECT" } else { "without O_DIRECT, which this file system lacks" };
         format!("through {}, {direct}", self.disk.caps().backend)
     }
 

@@ -144,7 +144,12 @@ pub(crate) fn share(n: u64, thread: usize, threads: usize) -> (u64, u64) {
     (from, n * (thread + 1) / threads - from)
 }
 
-fn take_steps<S>(mut step: S, seat: Seat<'_>, quota: u64, mut sampler: Sampler) -> Result<(u64, Histogram<u64>)>
+fn take_steps<S>(
+    mut step: S,
+    seat: Seat<'_>,
+    quota: u64,
+    mut sampler: Sampler,
+) -> Result<(u64, Histogram<u64>)>
 where
     S: FnMut(Seat<'_>) -> Result<u64>,
 {
