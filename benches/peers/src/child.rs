@@ -10,7 +10,7 @@ use crate::engines::{self, Sink, View};
 use crate::knobs::Task;
 use crate::limits::{drop_caches, enter};
 use crate::measure::{Latency, Measure, Message};
-use crate::rows::{Group, Row, Unit, Work};
+use crate::rows::{Group, ROWS, Row, Unit, Work};
 use crate::stage::{Stage, wait_until_quiet};
 use crate::work::{self, DiskBench, Job, Outcome, Records};
 use crate::{Result, usage};
@@ -54,7 +54,10 @@ fn run_rows(stage: &mut Stage<'_>, task: &Task, data: &ValueData) -> Result<()> 
         tell(&Message::Begins { row: row.name.into() })?;
         let message = match measure(stage, job) {
             Ok(measure) => Message::Measured { row: row.name.into(), measure },
-            Err(error) => Message::Failed { row: row.name.into(), why: error.to_string() },
+            Err(error) => {
+                stage.forget();
+                Message::Failed { row: row.name.into(), why: error.to_string() }
+            }
         };
         tell(&message)?;
     }
@@ -63,7 +66,11 @@ fn run_rows(stage: &mut Stage<'_>, task: &Task, data: &ValueData) -> Result<()> 
 
 fn measure(stage: &mut Stage<'_>, job: Job<'_>) -> Result<Measure> {
     let row = job.row;
-    stage.prepare(row)?;
+    stage.prepare(row, |store| {
+        let fills = |fill: &&Row| fill.work == Work::FillRandom && fill.threads == row.threads;
+        let fill = ROWS.iter().find(fills).ok_or("there is a fill for every row that starts with one")?;
+        work::run(store, Job { row: fill, ..job }).map(|_| ())
+    })?;
     if stage.is_fresh() && matches!(row.group, Group::Hot | Group::Ycsb) {
         work::touch_all(stage.store()?, job)?;
     }

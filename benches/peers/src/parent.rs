@@ -1,6 +1,6 @@
 //! The parent: rounds of children, one an engine and group of rows, in turns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -153,17 +153,26 @@ impl<'a> Run<'a> {
             let names = left.iter().map(|row| row.name.to_string()).collect();
             let task = self.task(engine, names, group, round)?;
             let (mut heard, mut begun) = (Vec::new(), 0);
+            let mut silent: BTreeSet<&'static str> = left.iter().map(|row| row.name).collect();
             let title = format!("round {} of {}: {engine}", round + 1, self.plan.rounds);
             let why = process::run(&task, self.temp.path(), self.halt, |message| {
                 if let Message::Begins { row } = &message {
                     begun += 1;
                     show(&format!("{title}, {row}"));
                 }
+                if let Message::Measured { row, .. } | Message::Failed { row, .. } = &message {
+                    silent.remove(row.as_str());
+                }
                 heard.push(message);
             })?;
             self.clear(&task)?;
             heard.into_iter().for_each(|message| self.keep(engine, message));
-            let Some(why) = why else { return Ok(()) };
+            let Some(why) = why else {
+                for row in silent {
+                    self.results.cell(row, engine).failed = Some("the child gave no figure".into());
+                }
+                return Ok(());
+            };
             // The row that was under way is to blame; the next ones get a child of their own.
             let blamed = begun.max(1).min(left.len());
             self.results.cell(left[blamed - 1].name, engine).failed = Some(why);

@@ -48,12 +48,17 @@ impl<'a> Stage<'a> {
         Self { engine, task, data, store: None, holds: Holds::Nothing, fresh: false }
     }
 
-    /// The open store, as the row wants to find it.
-    pub(crate) fn prepare(&mut self, row: &Row) -> Result<()> {
+    /// Opens the store as the row wants to find it. `fill` does what the rows before it would have done.
+    pub(crate) fn prepare(&mut self, row: &Row, fill: impl FnOnce(&dyn Store) -> Result<()>) -> Result<()> {
         let promise = promise(row);
         match row.start {
             Start::Empty => self.wipe()?,
-            Start::Filled if self.holds != Holds::Filled => self.load()?,
+            Start::Filled if self.holds != Holds::Filled => {
+                self.wipe()?;
+                self.open(row.start, promise, false)?;
+                fill(self.store()?)?;
+                self.holds = Holds::Filled;
+            }
             Start::Loaded if self.holds != Holds::Loaded => self.load()?,
             Start::Filled | Start::Loaded | Start::Base => {}
         }
@@ -69,16 +74,15 @@ impl<'a> Stage<'a> {
                 wait_until_quiet();
             }
         }
-        self.holds = match row.work {
-            Work::FillRandom if row.start == Start::Empty => Holds::Filled,
-            Work::LoadRandom | Work::Ycsb(_) => Holds::Loaded,
-            _ if !writes(row.work) || row.start == Start::Filled && row.work == Work::FillRandom => {
-                self.holds
-            }
-            Work::Compact => self.holds,
-            _ => Holds::Other,
-        };
+        self.holds = leaves(row, self.holds);
         Ok(())
+    }
+
+    /// A row failed: the next one shall not rely on anything.
+    pub(crate) fn forget(&mut self) {
+        self.holds = Holds::Nothing;
+        // It failed already, and was told.
+        let _ = self.close();
     }
 
     /// Whether the store was opened since the last call: its caches are empty.
@@ -170,6 +174,17 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// What a store holds after a row.
+fn leaves(row: &Row, before: Holds) -> Holds {
+    match row.work {
+        Work::FillRandom => Holds::Filled,
+        Work::LoadRandom | Work::Ycsb(_) => Holds::Loaded,
+        Work::Compact => before,
+        work if !writes(work) => before,
+        _ => Holds::Other,
+    }
+}
+
 /// Why an engine cannot do a row.
 pub(crate) fn cannot(engine: &dyn Engine, row: &Row) -> Option<&'static str> {
     let need = match row.work {
@@ -227,6 +242,20 @@ mod tests {
         assert!(
             ROWS.iter().filter(|row| row.group == Group::Fill).all(|row| promise(row) == Promise::Buffered)
         );
+    }
+
+    #[test]
+    fn rows_leave_what_the_next_ones_start_with() {
+        let after = |name: &str, before| leaves(Row::named(name).unwrap(), before);
+        assert_eq!(after("fillrandom-8", Holds::Nothing), Holds::Filled);
+        assert_eq!(after("overwrite", Holds::Filled), Holds::Filled);
+        assert_eq!(after("deleterandom", Holds::Filled), Holds::Other);
+        assert_eq!(after("bulkload-random", Holds::Nothing), Holds::Loaded);
+        assert_eq!(
+            (after("compact", Holds::Loaded), after("open", Holds::Loaded)),
+            (Holds::Loaded, Holds::Loaded)
+        );
+        assert_eq!(after("bulkload-sorted", Holds::Nothing), Holds::Other);
     }
 
     #[test]
