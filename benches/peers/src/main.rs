@@ -56,7 +56,8 @@ use crate::report::Report;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Whatever ends something early, as a sentence.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Error>;
 
 /// Some rows failed; the others are in the table.
 const SOME_FAILED: u8 = 3;
@@ -85,7 +86,7 @@ fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan = args.plan()?;
-    let results = parent::run(&plan, &Halt::install()?)?;
+    let (results, ended) = parent::run(&plan, &Halt::install()?)?;
     let report = Report::new(&plan, results);
     out.write_all(report.text().as_bytes())?;
     if let Some(file) = &args.json {
@@ -93,6 +94,9 @@ fn run(args: &Args) -> Result<ExitCode> {
     }
     if let Some(file) = &args.html {
         fs::write(file, report.html())?;
+    }
+    if let Some(error) = ended {
+        return Err(error);
     }
     Ok(if report.has_failures() { ExitCode::from(SOME_FAILED) } else { ExitCode::SUCCESS })
 }

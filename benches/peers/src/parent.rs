@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::Result;
 use crate::args::Plan;
 use crate::engines::Column;
 use crate::halt::Halt;
@@ -17,6 +16,7 @@ use crate::measure::{Measure, Message};
 use crate::process;
 use crate::rows::{Group, Row};
 use crate::stage::cannot;
+use crate::{Error, Result};
 
 /// The column of the bare disk.
 pub(crate) const DISK: &str = "disk";
@@ -49,12 +49,22 @@ impl Results {
     }
 }
 
-/// Runs the plan.
+/// Runs the plan, and says what ended it early, if so: what was measured before is worth having. What fails inside is in the results.
 ///
 /// # Errors
-/// If it cannot begin, or a signal stops it. What fails inside is in the results.
-pub(crate) fn run(plan: &Plan, halt: &Halt) -> Result<Results> {
+/// If it cannot begin.
+pub(crate) fn run(plan: &Plan, halt: &Halt) -> Result<(Results, Option<Error>)> {
     let mut run = Run::new(plan, halt)?;
+    let error = rounds(&mut run).err();
+    show("");
+    if let Some(error) = &error {
+        run.results.notes.push(format!("the run ended early: {error}"));
+    }
+    Ok((run.results, error))
+}
+
+fn rounds(run: &mut Run<'_>) -> Result<()> {
+    let plan = run.plan;
     run.make_bases()?;
     for round in 0..plan.rounds {
         for group in Group::ALL {
@@ -75,8 +85,7 @@ pub(crate) fn run(plan: &Plan, halt: &Halt) -> Result<Results> {
             }
         }
     }
-    run.clear_progress();
-    Ok(run.results)
+    Ok(())
 }
 
 struct Run<'a> {
@@ -112,7 +121,7 @@ impl<'a> Run<'a> {
             if rows.is_empty() {
                 continue;
             }
-            self.show(&format!("loading {}", column.name));
+            show(&format!("loading {}", column.name));
             let task = self.task(column.name, Vec::new(), None, 0)?;
             if let Some(why) = process::run(&task, self.temp.path(), self.halt, |_| {})? {
                 for row in &wanted {
@@ -203,14 +212,6 @@ impl<'a> Run<'a> {
     /// Removes a child's own stores.
     fn clear(&self, task: &Task) -> Result<()> {
         Ok(fs::remove_dir_all(&task.dir)?)
-    }
-
-    fn show(&self, text: &str) {
-        show(text);
-    }
-
-    fn clear_progress(&self) {
-        show("");
     }
 }
 
