@@ -19,7 +19,12 @@ fn disk(seed: u64) -> Arc<SimDisk> {
 
 fn open(disk: &Arc<SimDisk>, threads: usize) -> (Db, Arc<Watch>) {
     let (disk, watch) = WatchedDisk::new(disk.clone());
-    let options = Options::new().memory(16 << 20).write_buffer_bytes(256 << 10).compaction_threads(threads);
+    // A cache that is much smaller than the data: else nothing would be read from the disk.
+    let options = Options::new()
+        .memory(16 << 20)
+        .cache_bytes(256 << 10)
+        .write_buffer_bytes(256 << 10)
+        .compaction_threads(threads);
     (options.durability(Durability::Buffered).open_on(disk, DIR, true).unwrap(), watch)
 }
 
@@ -43,19 +48,24 @@ fn peaks(reads: bool, threads: usize) -> (usize, usize) {
     while db.step() {}
     let compactions = db.stats().compactions;
     (0..RECORDS / 4).for_each(|i| put(&db, i * 4));
-    // The first read is the one that announces the reader.
-    assert!(!reads || db.get(key(0)).unwrap().is_some());
-    while reads && watch.take_peaks().0 > 8 && db.step() {}
-    watch.take_peaks();
     let mut at = 0;
-    loop {
-        if reads {
-            let before = db.stats().cache.misses;
-            while db.stats().cache.misses == before {
-                at += 101;
-                assert!(db.get(key(at % RECORDS)).unwrap().is_some());
-            }
+    let mut read = || {
+        let before = db.stats().cache.misses;
+        while reads && db.stats().cache.misses == before {
+            at += 101;
+            assert!(db.get(key(at % RECORDS)).unwrap().is_some());
         }
+    };
+    // The first read is the one that announces the reader: what is in flight by then ends first. And memtables that wait for their flush
+    // are debt, which widens the window.
+    let is_in_debt = || db.stats().keyspaces[0].memtables > 1;
+    read();
+    while reads && (watch.take_peaks().0 > 8 || is_in_debt()) && db.step() {
+        read();
+    }
+    watch.take_peaks();
+    loop {
+        read();
         if !db.step() {
             break;
         }
