@@ -7,8 +7,13 @@
 //! last one seen that is visible decides, and it is held by its block or memtable while the sources have moved on. Turning round costs a seek.
 //!
 //! A seek moves all sources together: the blocks that they miss are fetched in one enter.
+//!
+//! A memtable keeps every version of a key that is written often. After [`STEPS_MAX`] of them in a row the cursor leaps: a search, to what it wants
+//! of the key or past it, costs less than as many steps again. (Tables keep one version, and one more for each snapshot between.)
 
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +28,9 @@ use crate::tree::Tree;
 use crate::value::Value;
 use crate::version::View;
 use source::{Goal, Source};
+
+/// Steps over versions of one key in a row, at most.
+const STEPS_MAX: u32 = 16;
 
 /// A position among the entries of a keyspace, as they were when the cursor was made. Owned, re-seekable, one thread at a time (it may be sent to
 /// another).
@@ -54,6 +62,10 @@ pub struct Cursor {
     /// Going backward: the value to give out.
     held: Option<Value>,
     fetch: BlockFetch,
+    /// Versions of the current key that were stepped over in a row, and in tests all steps and leaps.
+    in_a_row: u32,
+    #[cfg(test)]
+    moves: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +90,20 @@ impl Cursor {
         let sources = Source::all(&view);
         let (heap, fetch) = (MergeHeap::default(), BlockFetch::new());
         let store = Arc::clone(store);
-        Self { store, view, seq, sources, heap, state: State::Nowhere, key: Vec::new(), held: None, fetch }
+        Self {
+            store,
+            view,
+            seq,
+            sources,
+            heap,
+            state: State::Nowhere,
+            key: Vec::new(),
+            held: None,
+            fetch,
+            in_a_row: 0,
+            #[cfg(test)]
+            moves: 0,
+        }
     }
 
     /// Another cursor over the same moment.
@@ -232,21 +257,24 @@ impl Cursor {
     /// Goes forward to the first visible entry from where the sources are; with `skip`, of a later key than `self.key`.
     fn settle_forward(&mut self, mut skip: bool) -> Result<bool> {
         self.state = State::Nowhere;
+        self.in_a_row = 0;
         while let Some(first) = self.heap.first() {
             let source = &self.sources[first];
             let is_shadowed = skip && source.key() == self.key;
-            if !is_shadowed && source.seq() <= self.seq {
+            let is_visible = source.seq() <= self.seq;
+            if !is_shadowed && is_visible {
                 self.key.clear();
                 self.key.extend_from_slice(source.key());
+                self.in_a_row = 0;
                 if source.kind() == Kind::Put {
                     self.state = State::Forward;
                     return Ok(true);
                 }
                 skip = true;
             }
-            self.sources[first].next(&self.store.scan_lanes)?;
-            let sources = &self.sources;
-            self.heap.first_went(sources[first].is_valid(), |a, b| comes_before(sources, a, b));
+            // Nothing more of a key that was decided on; of one that is too new the newest that is not.
+            let wanted_seq = if is_visible || is_shadowed { 0 } else { self.seq };
+            self.go_on(first, true, |key| Goal::AtOrAfter(key, wanted_seq))?;
         }
         Ok(false)
     }
@@ -258,15 +286,18 @@ impl Cursor {
             self.key.clear();
             self.key.extend_from_slice(self.sources[first].key());
             self.held = None;
+            self.in_a_row = 0;
             // All versions of the key, oldest first; the last that is visible counts.
             while let Some(first) = self.heap.first().filter(|&f| self.sources[f].key() == self.key) {
                 let source = &self.sources[first];
                 if source.seq() <= self.seq {
                     self.held = (source.kind() == Kind::Put).then(|| source.value_owned());
                 }
-                self.sources[first].prev(&self.store.scan_lanes)?;
-                let sources = &self.sources;
-                self.heap.first_went(sources[first].is_valid(), |a, b| comes_before(sources, b, a));
+                // The newest that is visible; or if the source has been there, what lies before the key.
+                let (is_older, seq) = (source.seq() < self.seq, self.seq);
+                self.go_on(first, false, |key| {
+                    if is_older { Goal::AtOrAfter(key, seq) } else { Goal::AtOrBefore(key, SEQ_MAX) }
+                })?;
             }
             if self.held.is_some() {
                 self.state = State::Backward;
@@ -274,6 +305,31 @@ impl Cursor {
             }
         }
         Ok(false)
+    }
+}
+
+impl Cursor {
+    /// Moves the first source by one entry; or to `goal` of its key, which lies in that direction, if there were many steps.
+    #[inline]
+    fn go_on(&mut self, first: usize, is_forward: bool, goal: impl Fn(&[u8]) -> Goal<'_>) -> Result<()> {
+        #[cfg(test)]
+        {
+            self.moves += 1;
+        }
+        self.in_a_row += 1;
+        let source = &mut self.sources[first];
+        if self.in_a_row > STEPS_MAX && source.leap(goal) {
+            self.in_a_row = 0;
+        } else if is_forward {
+            source.next(&self.store.scan_lanes)?;
+        } else {
+            source.prev(&self.store.scan_lanes)?;
+        }
+        let sources = &self.sources;
+        let before =
+            |a, b| if is_forward { comes_before(sources, a, b) } else { comes_before(sources, b, a) };
+        self.heap.first_went(sources[first].is_valid(), before);
+        Ok(())
     }
 }
 

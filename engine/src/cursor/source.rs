@@ -125,6 +125,15 @@ impl Source {
         Ok(())
     }
 
+    /// Goes to `goal` of the key that it is on, if that costs no I/O. False, and nothing is done, if it might.
+    #[cold]
+    pub(super) fn leap(&mut self, goal: impl Fn(&[u8]) -> Goal<'_>) -> bool {
+        let Source::Memtable(cursor) = self else { return false };
+        let key = cursor.key().to_vec();
+        self.aim(goal(&key));
+        true
+    }
+
     #[inline]
     pub(super) fn is_valid(&self) -> bool {
         match self {
