@@ -44,8 +44,8 @@ impl FlushJob {
         if self.output.is_none() && self.cursor.valid() {
             let bytes = self.mem.table.bytes() as u64;
             let mut output = Output::create(store, OUTPUT_BUFFERS, bytes, Room::Free)?;
-            // What was just written is read as likely as anything, and was in memory until now.
-            output.writer.set_hot(true);
+            // What was just written is read as likely as anything, and was in memory until now; if anything is read at all.
+            output.writer.set_hot(store.is_read());
             self.output = Some(output);
         }
         let Some(output) = &mut self.output else {

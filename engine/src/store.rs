@@ -63,6 +63,8 @@ pub(crate) struct Store {
     pub(crate) graveyard: Arc<Graveyard>,
     pub(crate) background: Background,
     pub(crate) pacer: Pacer,
+    /// What [`is_read`](Self::is_read) last saw.
+    lookups_seen: AtomicU64,
     pub(crate) regulator: Arc<Regulator>,
     pub(crate) totals: Totals,
     /// Bytes of frozen memtables.
@@ -136,6 +138,7 @@ impl Store {
             graveyard: parts.graveyard,
             background: parts.background,
             pacer: Pacer::default(),
+            lookups_seen: AtomicU64::new(0),
             regulator: Arc::default(),
             totals: Totals::default(),
             frozen_bytes: AtomicU64::new(frozen_bytes),
@@ -211,6 +214,13 @@ impl Store {
             debt = debt.max(pacing::debt(pending, 16 * self.limits.l0_bytes, 64 * self.limits.l0_bytes));
         }
         self.pacer.set_debt(debt);
+    }
+
+    /// Whether anybody has asked the cache for a block since this was last asked. Looks at every frame.
+    pub(crate) fn is_read(&self) -> bool {
+        let cache = self.cache.stats();
+        let lookups = cache.hits + cache.misses;
+        self.lookups_seen.swap(lookups, Ordering::Relaxed) != lookups
     }
 
     /// What background jobs may have in flight now.

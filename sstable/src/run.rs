@@ -97,7 +97,7 @@ impl RawRun {
         let from = self.next_at;
         let range = from..from + self.table.extent(block).bytes;
         self.next_at = range.end;
-        self.is_hot = self.table.has_cached(block);
+        self.is_hot = self.table.is_hot(block);
         let raw = &buf.as_slice()[range.clone()];
         match self.table.decode_to(block, raw, &mut self.plain, &mut self.decompressor) {
             Ok((layout, is_packed)) => {
@@ -119,7 +119,7 @@ impl RawRun {
         self.blocks.start.saturating_sub(1)
     }
 
-    /// Whether the current entry's block was in the cache when the run came to it.
+    /// Whether the current entry's block was in the cache, and in use there, when the run came to it.
     #[inline]
     #[must_use]
     pub fn is_hot(&self) -> bool {

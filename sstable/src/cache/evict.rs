@@ -119,6 +119,12 @@ impl Policy {
         hits.wrapping_sub(seen) % HITS_MODULUS
     }
 
+    /// Whether the block of frame `id` is proven, or has been hit since the last look.
+    pub(super) fn was_used(&self, table: &Table, id: u32) -> bool {
+        let meta = self.metas.at(id);
+        meta.queue == Queue::Main || meta.credit > 0 || table.frame(id).hits() != meta.hits_seen
+    }
+
     /// Whether frame `id` has a block, loaded or loading.
     pub(super) fn has_block(&self, id: u32) -> bool {
         matches!(self.metas.at(id).hold, Hold::Block(..))

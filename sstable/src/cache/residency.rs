@@ -142,9 +142,12 @@ impl Residency {
         Fill::new(Some(Claimed { cache, slots, block, lock }), buf)
     }
 
-    /// Whether the block is in the cache at this moment. It may be gone at the next.
-    pub(crate) fn has(&self, block: u32) -> bool {
-        matches!(self.slots.load(block), Slot::Frame(_))
+    /// Whether the block is in the cache at this moment, and has been asked for there: it is worth its frame.
+    pub(crate) fn is_hot(&self, block: u32) -> bool {
+        let Slot::Frame(_) = self.slots.load(block) else { return false };
+        let policy = self.cache.policy();
+        // Again: evicting needs the lock that we hold.
+        matches!(self.slots.load(block), Slot::Frame(id) if policy.was_used(&self.table, id))
     }
 }
 

@@ -169,9 +169,9 @@ impl Table {
         &self.scan_length
     }
 
-    /// Whether the block is in the cache at this moment.
-    pub(crate) fn has_cached(&self, block: u32) -> bool {
-        self.residency.has(block)
+    /// Whether the block is in the cache at this moment, and has been asked for there.
+    pub(crate) fn is_hot(&self, block: u32) -> bool {
+        self.residency.is_hot(block)
     }
 
     /// Claims a block of the cache, to be read if it is not there.

@@ -102,6 +102,12 @@ fn what_is_in_memory_stays_there_through_flush_and_compaction() {
             assert_eq!(db.get(i.to_be_bytes()).unwrap().unwrap(), [i as u8; 100]);
         }
     };
+    // A store that nobody reads fills no cache.
+    db.flush().unwrap();
+    assert!(counted(&db, Class::Get, read_all).reads > 0, "after a flush before the first read");
+    for i in 0..KEYS {
+        db.put_with(i.to_be_bytes(), [i as u8; 100], Durability::Buffered).unwrap();
+    }
     db.flush().unwrap();
     assert_eq!(counted(&db, Class::Get, read_all).reads, 0, "after the flush");
     // A second table, so that the compaction has something to merge.
