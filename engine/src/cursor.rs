@@ -306,9 +306,7 @@ impl Cursor {
         }
         Ok(false)
     }
-}
 
-impl Cursor {
     /// Moves the first source by one entry; or to `goal` of its key, which lies in that direction, if there were many steps.
     #[inline]
     fn go_on(&mut self, first: usize, is_forward: bool, goal: impl Fn(&[u8]) -> Goal<'_>) -> Result<()> {

@@ -76,9 +76,7 @@ impl LanePool {
             state.waiting -= 1;
         }
     }
-}
 
-impl LanePool {
     /// Lanes taken out so far: how often somebody had something to read. One relaxed load.
     #[must_use]
     pub fn checkouts(&self) -> u64 {

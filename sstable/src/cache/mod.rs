@@ -187,7 +187,23 @@ impl BlockCache {
         tables_share: u64,
         gate_stepper: Option<Stepper>,
     ) -> StdArc<Self> {
-        Self::make(arena, bytes_max, frames_min, tables_share, gate_stepper)
+        let slab_bytes = slab_bytes(bytes_max.min(arena.bytes_max()));
+        let slabs_max = (bytes_max.min(arena.bytes_max()) / slab_bytes).min(FRAMES_MAX / (slab_bytes / PAGE));
+        let frames = TableOwner::new(slabs_max, slab_bytes / PAGE);
+        let policy = Policy::new(arena, slab_bytes, slabs_max, frames.table().shift());
+        StdArc::new(Self {
+            frames,
+            policy: Mutex::new(policy),
+            gates: std::array::from_fn(move |_| Gate::with_stepper(gate_stepper.clone())),
+            arena: StdArc::clone(arena),
+            shared: Shared {
+                frames_max: (slabs_max * slab_bytes) as u64,
+                frames_min: frames_min.min(slabs_max * slab_bytes) as u64,
+                tables_share,
+            },
+            fills: AtomicU64::new(0),
+            residencies: AtomicU32::new(0),
+        })
     }
 
     /// Bytes of tables beyond what they may have with the cache at its smallest, and all bytes of tables. Cheap.
@@ -227,33 +243,7 @@ impl BlockCache {
     /// `gate_stepper` makes waiting step the background work of the simulation.
     #[must_use]
     pub fn new(arena: &StdArc<Arena>, bytes_max: usize, gate_stepper: Option<Stepper>) -> StdArc<Self> {
-        Self::make(arena, bytes_max, bytes_max, u64::MAX, gate_stepper)
-    }
-
-    fn make(
-        arena: &StdArc<Arena>,
-        bytes_max: usize,
-        frames_min: usize,
-        tables_share: u64,
-        gate_stepper: Option<Stepper>,
-    ) -> StdArc<Self> {
-        let slab_bytes = slab_bytes(bytes_max.min(arena.bytes_max()));
-        let slabs_max = (bytes_max.min(arena.bytes_max()) / slab_bytes).min(FRAMES_MAX / (slab_bytes / PAGE));
-        let frames = TableOwner::new(slabs_max, slab_bytes / PAGE);
-        let policy = Policy::new(arena, slab_bytes, slabs_max, frames.table().shift());
-        StdArc::new(Self {
-            frames,
-            policy: Mutex::new(policy),
-            gates: std::array::from_fn(move |_| Gate::with_stepper(gate_stepper.clone())),
-            arena: StdArc::clone(arena),
-            shared: Shared {
-                frames_max: (slabs_max * slab_bytes) as u64,
-                frames_min: frames_min.min(slabs_max * slab_bytes) as u64,
-                tables_share,
-            },
-            fills: AtomicU64::new(0),
-            residencies: AtomicU32::new(0),
-        })
+        Self::with_tables(arena, bytes_max, bytes_max, u64::MAX, gate_stepper)
     }
 
     /// The cache's view of one open table of `blocks` blocks, none of which is in the cache yet.
