@@ -27,6 +27,15 @@ impl Store {
 
     fn flush_all(&self, check: impl Fn() -> Result<()>) -> Result<()> {
         let frozen = self.freeze_all();
+        self.wait_flushed(&frozen, check)
+    }
+
+    /// Waits until the frozen memtables `frozen` are tables.
+    pub(crate) fn wait_flushed(
+        &self,
+        frozen: &[(Arc<Tree>, Arc<Mem>)],
+        check: impl Fn() -> Result<()>,
+    ) -> Result<()> {
         // An earlier failure, and the pause after it, are not this caller's.
         self.background.retry_flush();
         self.background.notify_work();

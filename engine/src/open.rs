@@ -186,18 +186,22 @@ fn open_tables(
     for (level, tables) in keyspace.levels.iter().enumerate() {
         for meta in tables {
             let path = files::table(dir, meta.id);
-            let table = Table::open(disk, lane, cache, &path, meta.id).map_err(|e| match Error::from(e) {
-                e if e.kind() == ErrorKind::NotFound => Error::corrupt(
-                    &path,
-                    None,
-                    "the manifest names it and it does not exist; restore it from a copy",
-                ),
-                e => e,
-            })?;
+            let mut table =
+                Table::open(disk, lane, cache, &path, meta.id).map_err(|e| match Error::from(e) {
+                    e if e.kind() == ErrorKind::NotFound => Error::corrupt(
+                        &path,
+                        None,
+                        "the manifest names it and it does not exist; restore it from a copy",
+                    ),
+                    e => e,
+                })?;
             if table.file_bytes() != meta.bytes {
                 let what =
                     format!("it has {} bytes and the manifest says {}", table.file_bytes(), meta.bytes);
                 return Err(Error::corrupt(&path, None, what));
+            }
+            if let Some(seq) = meta.assigned_seq() {
+                Arc::get_mut(&mut table).expect("nobody else has it yet").assign_seq(seq)?;
             }
             added.push((level, TableHandle::new(table, meta.clone(), graveyard)));
         }

@@ -20,14 +20,16 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Begins a table under a new number, of about `bytes`, with `buffers` output buffers. Its hot entries find `room` in the cache.
-    pub(crate) fn create(store: &Store, buffers: usize, bytes: u64, room: Room) -> Result<Self> {
+    /// Begins a table under a new number, of about `bytes`, with `buffers` output buffers. Its hot entries find `room` in the cache, if any.
+    pub(crate) fn create(store: &Store, buffers: usize, bytes: u64, room: Option<Room>) -> Result<Self> {
         let id = store.new_file_number();
         let path = files::table(&store.dir, id);
         let options = TableOptions { expected_bytes: bytes, ..store.table_options.clone() };
         let mut writer =
             TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
-        writer.warm(&store.cache, room);
+        if let Some(room) = room {
+            writer.warm(&store.cache, room);
+        }
         Ok(Self { id, path, writer, is_sealed: false })
     }
 
@@ -77,10 +79,12 @@ impl Output {
         let meta = TableMeta {
             id: self.id,
             bytes: summary.file_bytes,
+            tail_bytes: summary.tail_bytes,
             entries: properties.entries,
             tombstones: properties.deletes,
             seq_min: properties.seq_smallest,
             seq_max: properties.seq_largest,
+            is_loaded: false,
             smallest: properties.smallest_key.into(),
             largest: properties.largest_key.into(),
         };
@@ -98,10 +102,20 @@ pub(crate) struct Written {
 
 impl Written {
     /// Opens it, on an idle lane. One that does not open is removed.
-    pub(crate) fn open(mut self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
+    pub(crate) fn open(self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
+        let (table, meta) = self.open_unshared(store, lane)?;
+        Ok(TableHandle::new(table, meta, &store.graveyard))
+    }
+
+    /// As [`open`](Self::open), for a table that nobody is to see yet. Its file is the caller's to remove.
+    pub(crate) fn open_unshared(
+        mut self,
+        store: &Store,
+        lane: &mut dyn Lane,
+    ) -> Result<(Arc<Table>, TableMeta)> {
         let warmed = self.warmed.take();
         match Table::open_warm(&store.disk, lane, &store.cache, &self.path, self.meta.id, warmed) {
-            Ok(table) => Ok(TableHandle::new(table, self.meta, &store.graveyard)),
+            Ok(table) => Ok((table, self.meta)),
             Err(error) => {
                 self.discard(store);
                 Err(error.into())
@@ -119,23 +133,38 @@ impl Written {
 /// Appends to the manifest, after making the names of new tables durable if there are any.
 ///
 /// A failure leaves unknown what the device holds, so the store takes no more writes, and nobody may remove a table that the edits name: the
-/// next opening reads what came of it. A full disk leaves it as it was, and so does a directory that could not be opened for its sync. Under one lock with the manifest, so that nobody
-/// relies on a directory whose sync has just failed.
+/// next opening reads what came of it. A full disk leaves it as it was, and so does a directory that could not be opened for its sync.
 pub(crate) fn append(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
-    store.check_sound()?;
-    let has_new_names = edits.iter().any(|e| matches!(e, Edit::TableAdd { .. }));
-    let synced = if has_new_names { store.disk.sync_dir(&store.dir) } else { Ok(()) };
-    // It comes of opening the directory, before anything is synced.
-    if let Err(error) = &synced
-        && error.kind() == IoErrorKind::TooManyFiles
-    {
-        return Err(error.clone().into());
+    if edits.iter().any(|e| matches!(e, Edit::TableAdd { .. })) {
+        sync_names(store, manifest)?;
     }
-    synced.map_err(Error::from).and_then(|()| manifest.append(edits, || store.new_file_number())).inspect_err(
-        |error| {
-            if error.kind() != ErrorKind::Full {
-                store.poison(error);
-            }
-        },
-    )
+    append_named(store, manifest, edits)
+}
+
+/// Makes the names of all new files durable. Under one lock with the manifest, so that nobody relies on a directory whose sync has just
+/// failed.
+pub(crate) fn sync_names(store: &Store, _manifest: &mut Manifest) -> Result<()> {
+    store.check_sound()?;
+    store.disk.sync_dir(&store.dir).map_err(|error| {
+        // Too many files: it comes of opening the directory, before anything is synced.
+        let is_harmless = error.kind() == IoErrorKind::TooManyFiles;
+        let error = Error::from(error);
+        if !is_harmless {
+            poison_unless_full(store, &error);
+        }
+        error
+    })
+}
+
+/// As [`append`], for edits whose new tables have durable names already.
+pub(crate) fn append_named(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
+    store.check_sound()?;
+    let appended = manifest.append(edits, || store.new_file_number());
+    appended.inspect_err(|error| poison_unless_full(store, error))
+}
+
+fn poison_unless_full(store: &Store, error: &Error) {
+    if error.kind() != ErrorKind::Full {
+        store.poison(error);
+    }
 }

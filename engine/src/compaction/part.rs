@@ -180,7 +180,7 @@ impl Merge {
                 Some(output) => output,
                 none => {
                     let Budget { output_buffers, table, .. } = store.budget;
-                    none.insert(Output::create(store, output_buffers, table, Room::Evict)?)
+                    none.insert(Output::create(store, output_buffers, table, Some(Room::Evict))?)
                 }
             };
             // What was in the cache stays there under its new name.

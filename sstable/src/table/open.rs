@@ -85,6 +85,7 @@ pub(super) fn open(
         file_bytes,
         data_bytes: footer.data_bytes,
         properties,
+        assigned_seq: None,
         scan_length: ScanLength::default(),
     })
 }

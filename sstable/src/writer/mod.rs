@@ -78,6 +78,8 @@ pub struct TableWriter {
     last_seq: u64,
     /// Length that the file has for now.
     reserved: u64,
+    /// Bytes behind the blocks, once sealed.
+    tail_bytes: u64,
     is_finished: bool,
 }
 
@@ -127,6 +129,7 @@ impl TableWriter {
             last_key: Vec::new(),
             last_seq: 0,
             reserved: 0,
+            tail_bytes: 0,
             is_finished: false,
         };
         // From here on the file is removed if anything fails.
@@ -264,6 +267,7 @@ impl TableWriter {
         let file_bytes = data_bytes + (tail.len() + crate::footer::FOOTER) as u64;
         let footer = Footer { id: self.id, salt: self.salt, data_bytes, file_bytes, sections };
         tail.extend_from_slice(&footer.encode());
+        self.tail_bytes = tail.len() as u64;
         self.stream.append(&mut tail);
         self.stream.end_here();
         self.state = State::Sealed;
@@ -387,6 +391,7 @@ impl TableWriter {
         Ok(TableSummary {
             id: self.id,
             file_bytes: self.stream.end(),
+            tail_bytes: self.tail_bytes,
             properties: std::mem::take(&mut self.properties),
         })
     }
