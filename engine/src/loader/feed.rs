@@ -152,9 +152,12 @@ impl Loading {
     /// Hands over a chunk, and returns an empty one.
     pub(super) fn send(&self, chunk: Chunk) -> Result<Chunk> {
         let mut state = self.lock();
-        if let Some(mut builder) = state.inline.take() {
-            builder.take(&chunk)?;
-            state.inline = Some(builder);
+        if let Some(builder) = &mut state.inline {
+            if let Err(error) = builder.take(&chunk) {
+                state.inline = None;
+                state.outcome = Some(Err(error.clone()));
+                return Err(error);
+            }
             return Ok(chunk.clear());
         }
         state.full.push_back(chunk);
@@ -163,8 +166,9 @@ impl Loading {
         let mut empty = None;
         self.gate.wait_until(|| {
             let mut state = self.lock();
-            empty = state.free.pop();
-            empty.is_some() || state.outcome.is_some() || state.is_stopped
+            let is_over = state.outcome.is_some() || state.is_stopped;
+            empty = if is_over { None } else { state.free.pop() };
+            is_over || empty.is_some()
         });
         empty.ok_or_else(|| self.failure())
     }
@@ -182,10 +186,8 @@ impl Loading {
             let state = self.lock();
             state.outcome.is_some() || state.is_stopped
         });
-        match self.lock().outcome.take() {
-            Some(outcome) => outcome,
-            None => Err(self.failure()),
-        }
+        let outcome = self.lock().outcome.take();
+        outcome.unwrap_or_else(|| Err(self.failure()))
     }
 
     /// From here on a closing store waits until the guard goes.
@@ -210,10 +212,8 @@ impl Loading {
 
     /// Why the load cannot go on.
     fn failure(&self) -> Error {
-        match &self.lock().outcome {
-            Some(Err(error)) => error.clone(),
-            _ => self.store.check_writable().err().unwrap_or_else(Error::closed),
-        }
+        let met = self.lock().outcome.as_ref().and_then(|outcome| outcome.as_ref().err().cloned());
+        met.or_else(|| self.store.check_writable().err()).unwrap_or_else(Error::closed)
     }
 
     /// Body of the thread.
