@@ -74,7 +74,7 @@ impl Shared {
             store.closed.store(true, Ordering::Release);
         }
         store.stop_loadings();
-        let flushed = store.flush_unlogged();
+        let flushed = store.flush_to_close();
         tasks.stop_workers(store);
         let closed = store.log.close();
         tasks.join_log();
@@ -390,6 +390,9 @@ impl Db {
 
     /// Closes the store for all handles: writes that were acknowledged, in whatever durability, are on the device when it returns. Snapshots and
     /// iterators go on reading.
+    ///
+    /// Memtables that hold an eighth of a write buffer or more are flushed, so that the next opening has next to nothing to replay. Loads that
+    /// are under way are given up.
     ///
     /// # Errors
     /// What dropping the last handle would swallow: a failed sync, or a full disk.

@@ -1,10 +1,10 @@
 //! Tables that a job is writing, and how their edits reach the manifest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringwood_ring::{Completion, IoErrorKind, Lane};
-use ringwood_sstable::{Residency, Room, Table, TableOptions, TableWriter};
+use ringwood_sstable::{Residency, Room, Table, TableOptions, TableSpec, TableWriter};
 
 use crate::manifest::{Edit, Manifest, TableMeta};
 use crate::store::Store;
@@ -101,33 +101,46 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// Opens it, on an idle lane. One that does not open is removed.
-    pub(crate) fn open(self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
-        let (table, meta) = self.open_unshared(store, lane)?;
-        Ok(TableHandle::new(table, meta, &store.graveyard))
+    fn into_spec(self) -> (TableSpec, TableMeta) {
+        let Self { path, meta, warmed } = self;
+        (TableSpec { path, id: meta.id, tail_bytes: meta.tail_bytes, warmed }, meta)
     }
 
-    /// As [`open`](Self::open), for a table that nobody is to see yet. Its file is the caller's to remove.
-    pub(crate) fn open_unshared(
-        mut self,
-        store: &Store,
-        lane: &mut dyn Lane,
-    ) -> Result<(Arc<Table>, TableMeta)> {
-        let warmed = self.warmed.take();
-        match Table::open_warm(&store.disk, lane, &store.cache, &self.path, self.meta.id, warmed) {
-            Ok(table) => Ok((table, self.meta)),
-            Err(error) => {
-                self.discard(store);
-                Err(error.into())
-            }
-        }
+    /// Opens it, on an idle lane. One that does not open is removed.
+    pub(crate) fn open(self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
+        let opened = open_written(store, lane, vec![self])?.pop();
+        let (table, meta) = opened.expect("as many as were given");
+        Ok(TableHandle::new(Arc::new(table), meta, &store.graveyard))
     }
 
     /// Removes a table that will not be used.
     pub(crate) fn discard(self, store: &Store) {
-        // If it fails, the next open removes it: the manifest does not name it.
-        let _ = store.disk.remove(&self.path);
+        remove(store, &self.path);
     }
+}
+
+/// Opens tables, on an idle lane, in as few enters as can be: all of them, or none, and then they are removed.
+pub(crate) fn open_written(
+    store: &Store,
+    lane: &mut dyn Lane,
+    written: Vec<Written>,
+) -> Result<Vec<(Table, TableMeta)>> {
+    let (specs, metas): (Vec<_>, Vec<_>) = written.into_iter().map(Written::into_spec).unzip();
+    let opened = Table::open_all(&store.disk, lane, &store.cache, specs);
+    let tables: Result<Vec<Table>, _> = opened.into_iter().collect();
+    match tables {
+        Ok(tables) => Ok(tables.into_iter().zip(metas).collect()),
+        Err(error) => {
+            metas.iter().for_each(|meta| remove(store, &files::table(&store.dir, meta.id)));
+            Err(error.into())
+        }
+    }
+}
+
+/// Removes a table that nothing names.
+fn remove(store: &Store, path: &Path) {
+    // If it fails, the next open removes it.
+    let _ = store.disk.remove(path);
 }
 
 /// Appends to the manifest, after making the names of new tables durable if there are any.

@@ -3,7 +3,6 @@
 //! A builder fills one table while the one before it is completed: its filter is built by a thread for that alone (a third of all work), its last
 //! blocks, index and filter are on their way to the device. Its writes yield to callers' reads as those of flushes do.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -13,7 +12,7 @@ use ringwood_sstable::{Entry, Kind, Table};
 use super::feed::Chunk;
 use crate::manifest::TableMeta;
 use crate::options::OUTPUT_BUFFERS;
-use crate::output::{Output, Written};
+use crate::output::{self, Output, Written};
 use crate::regulator::RegulatedLane;
 use crate::store::Store;
 use crate::{Error, ErrorKind, Result, tasks};
@@ -151,15 +150,10 @@ impl Builder {
     pub(super) fn finish(mut self) -> Result<Vec<Unplaced>> {
         self.seal()?;
         self.complete_sealed()?;
-        let mut tables = Vec::with_capacity(self.written.len());
-        self.written.reverse();
-        // One by one: those that are left when one fails are removed.
-        while let Some(written) = self.written.pop() {
-            let (table, meta) = written.open_unshared(&self.store, &mut self.lane)?;
-            let path = table.path().to_path_buf();
-            tables.push(Unplaced { table: Some((table, meta)), path, store: Arc::clone(&self.store) });
-        }
-        Ok(tables)
+        let opened = output::open_written(&self.store, &mut self.lane, std::mem::take(&mut self.written))?;
+        let unplaced =
+            |(table, meta)| Unplaced { table: Some((table, meta)), store: Arc::clone(&self.store) };
+        Ok(opened.into_iter().map(unplaced).collect())
     }
 }
 
@@ -176,8 +170,7 @@ impl Drop for Builder {
 
 /// A table that is on the device and open, and that nothing names. Its file is removed if it is dropped as that.
 pub(crate) struct Unplaced {
-    table: Option<(Arc<Table>, TableMeta)>,
-    path: PathBuf,
+    table: Option<(Table, TableMeta)>,
     store: Arc<Store>,
 }
 
@@ -189,22 +182,22 @@ impl Unplaced {
     /// Gives it its sequence number.
     pub(super) fn assign_seq(&mut self, seq: u64) -> Result<()> {
         let (table, meta) = self.table.as_mut().expect("taken only by value");
-        Arc::get_mut(table).expect("nobody else has it yet").assign_seq(seq)?;
+        table.assign_seq(seq)?;
         (meta.seq_min, meta.seq_max, meta.is_loaded) = (seq, seq, true);
         Ok(())
     }
 
     /// The table, which the manifest names now, or may name: its file stays.
-    pub(super) fn into_named(mut self) -> (Arc<Table>, TableMeta) {
+    pub(super) fn into_named(mut self) -> (Table, TableMeta) {
         self.table.take().expect("taken only by value")
     }
 }
 
 impl Drop for Unplaced {
     fn drop(&mut self) {
-        if self.table.take().is_some() {
+        if let Some((table, _)) = self.table.take() {
             // If it fails, the next open removes it: the manifest does not name it.
-            let _ = self.store.disk.remove(&self.path);
+            let _ = self.store.disk.remove(table.path());
         }
     }
 }

@@ -85,7 +85,7 @@ impl Store {
         }
         let handles = tables.into_iter().map(|table| {
             let (table, meta) = table.into_named();
-            TableHandle::new(table, meta, &self.graveyard)
+            TableHandle::new(Arc::new(table), meta, &self.graveyard)
         });
         let added: Vec<_> = placing.levels().iter().copied().zip(handles).collect();
         let version = Arc::new(version.edited(&added, &[]));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ringwood_ring::{Arena, ArenaFull, Disk, File, Lane};
 
+pub use open::TableSpec;
 pub use verify::Verified;
 
 use crate::block::codec::Decompressor;
@@ -58,8 +59,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens the table `id` at `path`: reads footer, properties, index and filter, on an idle lane. One enter if all of these lie
-    /// in the last 64 KiB, else two (if the lane is deep enough for a read a mebibyte).
+    /// Opens the table `id` at `path`: reads footer, properties, index and filter, on an idle lane. One read if all of these lie
+    /// in the last 64 KiB, else two.
     ///
     /// # Errors
     /// [`Corrupt`](crate::TableError::Corrupt) for a file that is cut, damaged, another table's, or no table at all;
@@ -71,23 +72,23 @@ impl Table {
         path: &Path,
         id: u64,
     ) -> Result<Arc<Self>> {
-        Self::open_warm(disk, lane, cache, path, id, None)
+        let spec = TableSpec { path: path.to_path_buf(), id, tail_bytes: 0, warmed: None };
+        let opened = Self::open_all(disk, lane, cache, [spec]).pop();
+        opened.expect("a result for each specification").map(Arc::new)
     }
 
-    /// As [`open`](Self::open), with the blocks that the table's writer put into `cache`
-    /// ([`TableWriter::warm`](crate::TableWriter::warm)).
+    /// Opens tables, on an idle lane: a read each if the lengths of their tails are given, as many in one enter as the lane is deep and 16 MiB
+    /// hold. What came of each is in its place.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_warm(
+    /// For each table, as [`open`](Self::open).
+    pub fn open_all(
         disk: &Arc<dyn Disk>,
         lane: &mut dyn Lane,
         cache: &Arc<BlockCache>,
-        path: &Path,
-        id: u64,
-        warmed: Option<Residency>,
-    ) -> Result<Arc<Self>> {
-        open::open(disk, lane, cache, path, id, warmed).map(Arc::new)
+        specs: impl IntoIterator<Item = TableSpec>,
+    ) -> Vec<Result<Self>> {
+        open::open_all(disk, lane, cache, specs)
     }
 
     /// Gives all entries the sequence number `seq`: for a table that was written with 0 throughout, before its number was known. What is

@@ -152,7 +152,7 @@ impl TableWriter {
         }
     }
 
-    /// The blocks that are in the cache already, for [`Table::open_warm`](crate::Table::open_warm). None without
+    /// The blocks that are in the cache already, for [`TableSpec`](crate::TableSpec). None without
     /// [`warm`](Self::warm), or the second time.
     pub fn take_residency(&mut self) -> Option<Residency> {
         self.warming.take().map(Warming::into_residency)
