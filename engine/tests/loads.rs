@@ -1,5 +1,8 @@
 //! Loads of sorted entries: where they go, who sees them when, and what is left of one that comes to nothing.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+#![allow(clippy::disallowed_methods, reason = "tests look at files past the store")]
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
