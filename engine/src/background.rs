@@ -447,5 +447,6 @@ impl Worker {
     }
 }
 
+mod placing;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,7 @@ mod error;
 mod files;
 mod flush;
 mod keyspace;
+mod loader;
 mod maintain;
 mod manifest;
 #[doc(hidden)]
@@ -62,6 +63,7 @@ pub use cursor::Cursor;
 pub use db::{Batch, Db, KEYSPACE_NAME_BYTES_MAX};
 pub use error::{Error, ErrorKind, Result};
 pub use keyspace::Keyspace;
+pub use loader::Loader;
 pub use options::{Durability, MEMORY_BYTES_MIN, Options};
 pub use range::Range;
 pub use ringwood_ring::{Caps, Class, ClassCounts, CountsSnapshot, IoChoice, probe};

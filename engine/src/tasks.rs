@@ -65,7 +65,10 @@ fn workers(store: &Arc<Store>) -> Result<Vec<Worker>> {
     std::iter::once(Role::Flush).chain(compactors).map(|role| Worker::new(store, role)).collect()
 }
 
-fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+pub(crate) fn spawn<T: Send + 'static>(
+    name: String,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
     let hint = "raise the limit of processes (ulimit -u)";
     let spawned = std::thread::Builder::new().name(name).spawn(body);
     spawned.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}; {hint}")))

@@ -72,5 +72,5 @@ pub use fetch::{BlockFetch, FetchLane};
 pub use footer::Properties;
 pub use hash::KeyHash;
 pub use run::RawRun;
-pub use table::{Extent, Table, Verified};
+pub use table::{Extent, Table, TableSpec, Verified};
 pub use writer::{TableOptions, TableSummary, TableWriter};

@@ -137,6 +137,16 @@ impl Layout {
     }
 }
 
+/// Replaces the least sequence number of a plain block: that of all entries, in a block whose entries have the same.
+pub(crate) fn set_seq_base(block: &mut [u8], seq: u64) -> Result<(), Fault> {
+    let Some(field) = block.get_mut(BASE_AT..HEADER) else {
+        return Err(Fault::corrupt("a block shorter than its header"));
+    };
+    let widths = LE::read_u64(field) & !SEQ_MAX;
+    LE::write_u64(field, widths | seq);
+    Ok(())
+}
+
 /// The head of a key without the prefix: its first four bytes, zero-padded, as a big-endian number, so that heads order as keys do.
 #[inline]
 pub(crate) fn head_of(suffix: &[u8]) -> u32 {

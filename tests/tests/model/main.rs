@@ -10,6 +10,7 @@
 
 mod faults;
 mod images;
+mod loads;
 mod mode;
 mod reader;
 mod reads;

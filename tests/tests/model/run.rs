@@ -10,6 +10,7 @@ use ringwood_tests::reference::{Bytes, DEFAULT, Entries, Loss, Reference, SpaceI
 use ringwood_tests::rng::Rng;
 
 use crate::faults::Fault;
+use crate::loads::Load;
 use crate::mode::Mode;
 use crate::shape::Shape;
 use crate::writes::outcome;
@@ -41,6 +42,7 @@ pub(crate) struct Run {
     /// Snapshots and the commit that they were taken at.
     pub(crate) snapshots: Vec<(Snapshot, u64)>,
     pub(crate) cursors: Vec<(Cursor, SpaceId, u64)>,
+    pub(crate) loading: Option<Load>,
     /// Keys written lately, to be met again.
     pub(crate) keys: Vec<Bytes>,
     pub(crate) fault: Option<Fault>,
@@ -85,6 +87,7 @@ impl Run {
             dropped: Vec::new(),
             snapshots: Vec::new(),
             cursors: Vec::new(),
+            loading: None,
             keys: Vec::new(),
             fault: None,
             tag: 0,
@@ -142,7 +145,8 @@ impl Run {
 
     fn operation(&mut self) {
         match self.rng.below(100) {
-            0..=39 => self.write(),
+            0..=36 => self.write(),
+            37..=39 => self.load(),
             40..=69 => self.read(),
             70..=76 => self.move_cursor(),
             77..=80 => self.take_or_drop_snapshot(),
@@ -196,10 +200,16 @@ impl Run {
         let Some(db) = self.db.take() else { return };
         // Letting go of the last handle closes too, but cannot say how that went.
         let closed = if self.rng.one_in(4) {
+            self.loading = None;
             drop(db);
             (!self.mode.is_faulty()).then_some(Ok(()))
         } else {
-            Some(db.close())
+            if self.rng.one_in(2) {
+                self.loading = None;
+            }
+            let closed = db.close();
+            self.end_load_after_close();
+            Some(closed)
         };
         if self.disk.is_dead() {
             return self.crash();
@@ -230,6 +240,7 @@ impl Run {
             assert!(self.disk.list(Path::new("/")).is_err());
         }
         self.let_go_of_readers();
+        self.loading = None;
         self.spaces.clear();
         self.dropped.clear();
         self.db = None;
@@ -241,6 +252,7 @@ impl Run {
     pub(crate) fn abandon(&mut self) {
         self.note("abandoned");
         self.let_go_of_readers();
+        self.loading = None;
         self.spaces.clear();
         self.dropped.clear();
         self.db = None;

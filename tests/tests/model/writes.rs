@@ -34,13 +34,18 @@ impl Run {
         let key = self.some_key();
         self.tag += 1;
         let value = (!self.rng.one_in(5)).then(|| self.shape.value(&mut self.rng, self.tag));
+        self.remember_key(&key);
+        Change { space, key, value }
+    }
+
+    /// Keeps a key, to be met again.
+    pub(crate) fn remember_key(&mut self, key: &Bytes) {
         if self.keys.len() < KEYS_KEPT {
             self.keys.push(key.clone());
         } else {
             let i = self.rng.index(KEYS_KEPT);
-            self.keys[i].clone_from(&key);
+            self.keys[i].clone_from(key);
         }
-        Change { space, key, value }
     }
 
     fn space(&self, id: SpaceId) -> &Space {
@@ -79,7 +84,12 @@ impl Run {
         self.commit(durability, &changes, || db.write(&batch, durability));
     }
 
-    fn commit(&mut self, durability: Durability, changes: &[Change], call: impl FnOnce() -> Result<()>) {
+    pub(crate) fn commit(
+        &mut self,
+        durability: Durability,
+        changes: &[Change],
+        call: impl FnOnce() -> Result<()>,
+    ) {
         let commit = self.reference.write(durability, changes);
         let bytes: usize = changes.iter().map(|c| c.key.len() + c.value.as_ref().map_or(0, Vec::len)).sum();
         let result = call();
