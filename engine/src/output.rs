@@ -50,7 +50,8 @@ impl Output {
             }
             pushed = true;
         }
-        Ok(pushed)
+        // With all buffers full and nothing in flight, nobody else would ever tell.
+        self.writer.failure().map_or(Ok(pushed), |error| Err(error.clone().into()))
     }
 
     /// Sends full buffers on their way, and takes completed ones back when the writer needs them: with `wait`, waiting for one. For a

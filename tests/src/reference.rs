@@ -183,6 +183,18 @@ impl Reference {
         }
     }
 
+    /// The last commit that a power loss must leave.
+    #[must_use]
+    pub fn synced(&self) -> u64 {
+        self.synced
+    }
+
+    /// The log may have lost its end, with what was acknowledged there: any prefix of the logged commits will do. What was flushed is not
+    /// the log's to lose.
+    pub fn excuse(&mut self) {
+        (self.synced, self.kept) = (self.flushed, self.flushed);
+    }
+
     /// A flush of everything, or a close, was acknowledged: all writes so far are durable.
     pub fn flushed(&mut self) {
         let now = self.now();

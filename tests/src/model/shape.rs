@@ -1,7 +1,7 @@
 //! What keys and values look like in one run.
 
-use ringwood_tests::reference::Bytes;
-use ringwood_tests::rng::Rng;
+use crate::reference::Bytes;
+use crate::rng::Rng;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keys {
@@ -31,14 +31,14 @@ enum Values {
 
 /// The shapes of one run.
 #[derive(Debug, Clone)]
-pub(crate) struct Shape {
+pub(super) struct Shape {
     keys: Vec<Keys>,
     values: Values,
     next: u64,
 }
 
 impl Shape {
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
+    pub(super) fn draw(rng: &mut Rng) -> Self {
         let long = [20, 200, 2000][rng.index(3)];
         let all = [
             Keys::Short,
@@ -61,7 +61,7 @@ impl Shape {
         Self { keys, values, next: 0 }
     }
 
-    pub(crate) fn key(&mut self, rng: &mut Rng) -> Bytes {
+    pub(super) fn key(&mut self, rng: &mut Rng) -> Bytes {
         if rng.one_in(3000) {
             let mut longest = vec![b'k'; 65_535];
             longest[65_534] = rng.below(3) as u8;
@@ -89,7 +89,7 @@ impl Shape {
     }
 
     /// A value that says which write it is from, where it is long enough.
-    pub(crate) fn value(&self, rng: &mut Rng, tag: u64) -> Bytes {
+    pub(super) fn value(&self, rng: &mut Rng, tag: u64) -> Bytes {
         let len = match self.values {
             Values::Tiny => rng.below(30),
             Values::Mixed => match rng.below(20) {

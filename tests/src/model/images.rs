@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use ringwood_ring::SimDisk;
-use ringwood_tests::reference::{Change, DEFAULT, Loss};
-
 use ringwood::Durability;
 
-use crate::run::{DIR, Run, contents};
+use super::faults::ROOMY;
+use super::recovery::contents;
+use super::run::{DIR, Run};
+use crate::reference::{Change, DEFAULT, Loss};
 
 impl Run {
-    pub(crate) fn check_images(&mut self) {
-        if self.disk.is_dead() {
+    pub(super) fn check_images(&mut self) {
+        if self.disk.is_dead() || self.lie.is_some() {
             return;
         }
         self.note("images");
@@ -24,6 +25,7 @@ impl Run {
             } else {
                 (self.disk.image(seed), Loss::Power)
             };
+            self.counts.images += 1;
             self.check_image(&image, loss, seed);
         }
     }
@@ -31,7 +33,8 @@ impl Run {
     /// The image opens, holds what it must, opens a second time just the same, and what is written after that stays.
     fn check_image(&mut self, image: &Arc<SimDisk>, loss: Loss, seed: u64) {
         image.clear_faults();
-        image.configure(|config| config.read_error = 0.0);
+        image.configure(|config| (config.read_error, config.files_max) = (0.0, usize::MAX));
+        image.set_capacity(ROOMY);
         let mut reference = self.reference.clone();
         let context = format!("image {seed:#x} after {loss:?}");
         let options = self.options.clone();
