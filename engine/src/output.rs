@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ringwood_ring::{Completion, IoErrorKind, Lane};
+use ringwood_ring::{Completion, Lane};
 use ringwood_sstable::{Residency, Room, Table, TableOptions, TableWriter};
 
 use crate::manifest::{Edit, Manifest, TableMeta};
@@ -120,23 +120,23 @@ impl Written {
 /// Appends to the manifest, after making the names of new tables durable if there are any.
 ///
 /// A failure leaves unknown what the device holds, so the store takes no more writes, and nobody may remove a table that the edits name: the
-/// next opening reads what came of it. A full disk leaves it as it was, and so does a directory that could not be opened for its sync. Under one lock with the manifest, so that nobody
+/// next opening reads what came of it. A manifest that could not be replaced for want of space or descriptors is as it was, and so is a
+/// directory that could not be opened for its sync. Under one lock with the manifest, so that nobody
 /// relies on a directory whose sync has just failed.
 pub(crate) fn append(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
     store.check_sound()?;
-    let has_new_names = edits.iter().any(|e| matches!(e, Edit::TableAdd { .. }));
-    let synced = if has_new_names { store.disk.sync_dir(&store.dir) } else { Ok(()) };
-    // It comes of opening the directory, before anything is synced.
-    if let Err(error) = &synced
-        && error.kind() == IoErrorKind::TooManyFiles
-    {
-        return Err(error.clone().into());
-    }
-    synced.map_err(Error::from).and_then(|()| manifest.append(edits, || store.new_file_number())).inspect_err(
-        |error| {
-            if error.kind() != ErrorKind::Full {
+    if edits.iter().any(|e| matches!(e, Edit::TableAdd { .. })) {
+        let synced = store.disk.sync_dir(&store.dir).map_err(Error::from);
+        synced.inspect_err(|error| {
+            if error.kind() != ErrorKind::Exhausted {
                 store.poison(error);
             }
-        },
-    )
+        })?;
+    }
+    let appended = manifest.append(edits, || store.new_file_number());
+    appended.inspect_err(|error| {
+        if manifest.has_failed() {
+            store.poison(error);
+        }
+    })
 }

@@ -53,6 +53,8 @@ impl IoError {
         let kind = match errno {
             libc::ENOENT => IoErrorKind::NotFound,
             libc::EEXIST => IoErrorKind::AlreadyExists,
+            // A sync that fails has failed for good, whatever its errno: a delayed allocation that finds the disk full loses the bytes.
+            libc::ENOSPC | libc::EDQUOT if op == "sync" => IoErrorKind::Failed,
             libc::ENOSPC | libc::EDQUOT => IoErrorKind::NoSpace,
             libc::EROFS | libc::EACCES | libc::EPERM => IoErrorKind::Denied,
             libc::EMFILE | libc::ENFILE => IoErrorKind::TooManyFiles,

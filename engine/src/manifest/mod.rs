@@ -149,21 +149,24 @@ impl Manifest {
             edit.encode(&mut payload);
         }
         let bytes = record::encode(self.header, self.next_index, &payload);
-        let result = if self.end + bytes.len() <= self.capacity {
-            self.write_record(&bytes)
-        } else {
-            self.replace(state.clone(), next_file())
-        };
+        let is_full = self.end + bytes.len() > self.capacity;
+        let result =
+            if is_full { self.replace(state.clone(), next_file()) } else { self.write_record(&bytes) };
         match result {
             Ok(()) => self.state = state,
-            // Out of space while making a replacement: the manifest in force is untouched.
-            Err(e) if e.kind() == ErrorKind::Full => return Err(e),
+            // Out of space or descriptors while making a replacement: the manifest in force is untouched.
+            Err(e) if is_full && is_shortage(&e) => return Err(e),
             Err(e) => {
                 self.failed = Some(e.clone());
                 return Err(e);
             }
         }
         Ok(())
+    }
+
+    /// Whether a failure has left open what is on the disk: nothing more is appended.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.is_some()
     }
 
     fn write_record(&mut self, bytes: &[u8]) -> Result<()> {
@@ -183,7 +186,7 @@ impl Manifest {
         let made = Self::write_new(Arc::clone(&self.disk), lane, &self.dir, header, state);
         *self = made.inspect_err(|error| {
             // On a full disk it may be tried many times. Any other failure leaves open which of the two is in force.
-            if error.kind() == ErrorKind::Full {
+            if is_shortage(error) {
                 let _ = self.disk.remove(&files::manifest(&self.dir, number));
             }
         })?;
@@ -288,6 +291,11 @@ fn write_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path, number: u64) 
     disk.truncate(&file, text.len() as u64)?;
     sync_file(lane, &file, false)?;
     disk.rename(&new, &dir.join(CURRENT))?;
-    // The new manifest may be in force from here on: no failure may pass for a full disk on which nothing has changed.
+    // The new manifest may be in force from here on.
     disk.sync_dir(dir).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))
+}
+
+/// Whether an error says that something is wanting that may come back.
+fn is_shortage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Full | ErrorKind::Exhausted)
 }

@@ -20,6 +20,13 @@ pub(super) struct Fault {
     poisoned: bool,
 }
 
+impl Fault {
+    /// The store was opened anew: it takes writes again.
+    pub(super) fn reopened(&mut self) {
+        self.poisoned = false;
+    }
+}
+
 impl Mode {
     /// Whether files may be left behind by failed operations.
     pub(super) fn is_faulty(self) -> bool {
@@ -30,7 +37,8 @@ impl Mode {
         match self {
             Mode::NoFaults | Mode::Deep => false,
             Mode::FailingReads => kind == ErrorKind::Io,
-            Mode::FailingSync | Mode::FailingWrite => matches!(kind, ErrorKind::Io | ErrorKind::Poisoned),
+            Mode::FailingSync => matches!(kind, ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Full),
+            Mode::FailingWrite => matches!(kind, ErrorKind::Io | ErrorKind::Poisoned),
             Mode::FailingNames | Mode::Storm => {
                 matches!(kind, ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Full | ErrorKind::Exhausted)
             }
@@ -153,6 +161,8 @@ impl Run {
             ]),
         };
         let errno = match how {
+            // A delayed allocation that fails is met by the sync.
+            Mode::FailingSync => *self.rng.pick(&[libc_errno::EIO, libc_errno::EIO, libc_errno::ENOSPC]),
             Mode::FailingNames => *self.rng.pick(&[libc_errno::EIO, libc_errno::EMFILE, libc_errno::ENOSPC]),
             _ => libc_errno::EIO,
         };
@@ -215,6 +225,11 @@ impl Run {
         self.fault = Some(Fault { operations_left: u64::MAX, poisoned: true });
         for _ in 0..10 {
             self.read();
+            // A cut that was set before the fault.
+            if self.disk.is_dead() {
+                self.fault = None;
+                return;
+            }
             let refused = self.db().put_with(b"refused", b"v", Durability::None);
             let kind = refused.as_ref().err().map(Error::kind);
             assert_eq!(kind, Some(ErrorKind::Poisoned), "a write in a poisoned store: {}", outcome(&refused));
@@ -227,6 +242,9 @@ impl Run {
         self.fault = None;
         // The trap: what the failed sync left in memory alone looks fine now. Then the power fails.
         for _ in 0..self.rng.below(20) {
+            if self.disk.is_dead() {
+                break;
+            }
             self.write();
             self.read();
         }

@@ -99,6 +99,9 @@ impl Run {
             Err(complaint) => panic!("{complaint}"),
         }
         self.loss = Loss::Process;
+        if let Some(fault) = &mut self.fault {
+            fault.reopened();
+        }
         self.rot_wakes();
         self.spaces.clear();
         for (id, name) in self.reference.live() {
