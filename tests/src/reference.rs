@@ -11,7 +11,8 @@
 //!    flush that was acknowledged.
 //! 4. A keyspace whose creation was acknowledged is there, one whose drop was acknowledged is not; one that was being created or
 //!    dropped may be either.
-//! 5. What was found once is there for good: [`Reference::recover`] makes it the new beginning.
+//! 5. A sync that fails may take what was not durable yet, if the file system is one that reverts it then ([`Reference::reverted`]).
+//! 6. What was found once is there for good: [`Reference::recover`] makes it the new beginning.
 //!
 //! Rule 1 makes batches whole: a commit is in or out, in all keyspaces that it touched.
 
@@ -193,6 +194,11 @@ impl Reference {
     /// the log's to lose.
     pub fn excuse(&mut self) {
         (self.synced, self.kept) = (self.flushed, self.flushed);
+    }
+
+    /// The file system has taken back what was written and not synced, from those who did not wait for it.
+    pub fn reverted(&mut self) {
+        self.kept = self.synced;
     }
 
     /// A flush of everything, or a close, was acknowledged: all writes so far are durable.

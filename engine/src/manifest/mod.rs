@@ -114,6 +114,12 @@ impl Manifest {
         // there, so that no sync saves it. The records before it were durable before it was written.
         write_pages(&*disk, &mut *lane, &file, scan.last, &bytes[scan.last..scan.end])?;
         sync_file(&mut *lane, &file, true)?;
+        // So is CURRENT: if the sync of the directory failed after the rename, this process may see a name that no sync will save, and the
+        // next power cut would bring back one whose manifest is gone. A full disk has room for no new file; then the old one has to do.
+        match write_current(&*disk, &mut *lane, dir, header.number) {
+            Err(e) if !is_shortage(&e) => return Err(e),
+            _ => {}
+        }
         let (end, next_index) = (scan.end, scan.payloads.len() as u64);
         let capacity = bytes.len() / PAGE * PAGE;
         let dir = dir.to_path_buf();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ringwood::{Cursor, Db, Keyspace, Options, Snapshot};
-use ringwood_ring::{Arena, Disk, SimConfig, SimDisk};
+use ringwood_ring::{Arena, Disk, SimConfig, SimDisk, SyncFailure};
 
 use super::counts::Counts;
 use super::faults::Fault;
@@ -49,6 +49,9 @@ pub(super) struct Run {
     pub(super) keys: Vec<Bytes>,
     pub(super) fault: Option<Fault>,
     pub(super) lie: Option<Lie>,
+    /// Whether a failed sync reverts what was not durable, and the faults that had struck when the store was last opened.
+    pub(super) reverts: bool,
+    pub(super) strikes: u64,
     /// Tags values.
     pub(super) tag: u64,
     /// The heaviest loss since the reference last agreed with the store.
@@ -91,6 +94,7 @@ impl Run {
         let mut rng = Rng::new(plan.seed ^ (mode as u64) << 56);
         let mut config: SimConfig = mode.disk(&mut rng);
         config.trace_events = if plan.traced { 20_000 } else { 0 };
+        let reverts = config.sync_failure == SyncFailure::Revert;
         let disk = SimDisk::new(rng.next(), config, arena());
         let options = mode.options(&mut rng);
         let shape = Shape::draw(&mut rng);
@@ -110,6 +114,8 @@ impl Run {
             keys: Vec::new(),
             fault: None,
             lie: None,
+            reverts,
+            strikes: 0,
             tag: 0,
             loss: Loss::Process,
             trail: Vec::new(),
