@@ -77,7 +77,16 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Runs allocate and free the same large pieces over and over: the allocator is to keep them.
+fn keep_memory() {
+    for (what, bytes) in [(libc::M_MMAP_THRESHOLD, 1 << 30), (libc::M_TRIM_THRESHOLD, 1 << 30)] {
+        // SAFETY: plain integers, before any other thread.
+        unsafe { libc::mallopt(what, bytes) };
+    }
+}
+
 fn main() -> ExitCode {
+    keep_memory();
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(text) => {

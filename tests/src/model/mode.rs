@@ -72,7 +72,7 @@ impl Mode {
     /// Operations of a run.
     pub(super) fn operations(self, rng: &mut Rng) -> u64 {
         match self {
-            Self::Deep => 3000,
+            Self::Deep => rng.within(1000..=2000),
             _ => rng.within(100..=600),
         }
     }

@@ -25,7 +25,7 @@ enum Values {
     Mixed,
     /// Around the sizes where blocks and log fragments end.
     Edges,
-    /// Up to a megabyte, now and then.
+    /// Up to half a megabyte, now and then.
     Huge,
 }
 
@@ -49,15 +49,12 @@ impl Shape {
             Keys::Wide,
         ];
         let keys = (0..rng.within(1..=3)).map(|_| *rng.pick(&all)).collect();
-        let values = *rng.pick(&[
-            Values::Tiny,
-            Values::Mixed,
-            Values::Mixed,
-            Values::Mixed,
-            Values::Edges,
-            Values::Edges,
-            Values::Huge,
-        ]);
+        let values = match rng.below(16) {
+            0..=2 => Values::Tiny,
+            3..=10 => Values::Mixed,
+            11..=14 => Values::Edges,
+            _ => Values::Huge,
+        };
         Self { keys, values, next: 0 }
     }
 
@@ -97,14 +94,14 @@ impl Shape {
                 1 => rng.within(1000..=5000),
                 _ => rng.within(10..=300),
             },
-            Values::Edges => match rng.below(12) {
+            Values::Edges => match rng.below(24) {
                 0 => rng.within(4000..=4100),
                 1 => rng.within(8100..=8200),
                 2 => rng.within(65_450..=65_560),
                 _ => rng.within(10..=600),
             },
             Values::Huge => match rng.below(60) {
-                0 => rng.within(100_000..=1_200_000),
+                0 => rng.within(100_000..=600_000),
                 1..=4 => rng.within(10_000..=80_000),
                 _ => rng.within(10..=300),
             },

@@ -22,7 +22,7 @@ impl Run {
                 self.batch(durability, count);
             }
             _ => {
-                let count = self.rng.within(20..=150);
+                let count = self.rng.within(20..=80);
                 self.batch(durability, count);
             }
         }
