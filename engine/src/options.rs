@@ -183,9 +183,10 @@ impl Options {
         let compaction_threads = self.compaction_threads.unwrap_or((machine::cores() / 2).clamp(1, 4)).max(1);
         let read_window = (memory / 64).clamp(256 << 10, 16 << 20);
         let output_buffer = (memory / 512).clamp(64 << 10, 1 << 20);
-        let (segment, staging) = self
-            .log_bytes
-            .unwrap_or((write_buffer.clamp(1 << 20, 64 << 20), (memory / 16).clamp(512 << 10, 4 << 20) as usize));
+        let (segment, staging) = self.log_bytes.unwrap_or((
+            write_buffer.clamp(1 << 20, 64 << 20),
+            (memory / 16).clamp(512 << 10, 4 << 20) as usize,
+        ));
         let mut budget = Budget {
             memory,
             cache: 0,

@@ -53,5 +53,7 @@ pub fn catch<T>(muted: bool, body: impl FnOnce() -> T) -> Result<T, Failure> {
     LAST.take();
     let result = catch_unwind(AssertUnwindSafe(body));
     MUTED.set(was_muted);
-    result.map_err(|_| LAST.take().unwrap_or(Failure { place: String::new(), message: String::new(), operation: 0 }))
+    result.map_err(|_| {
+        LAST.take().unwrap_or(Failure { place: String::new(), message: String::new(), operation: 0 })
+    })
 }

@@ -5,6 +5,7 @@
 pub mod child;
 pub mod confine;
 pub mod dirs;
+pub mod enumerate;
 pub mod failure;
 pub mod logs;
 pub mod model;

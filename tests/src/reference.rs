@@ -190,10 +190,9 @@ impl Reference {
         self.synced
     }
 
-    /// The log may have lost its end, with what was acknowledged there: any prefix of the logged commits will do. What was flushed is not
-    /// the log's to lose.
+    /// The log may have lost its end, with what was acknowledged there: any prefix of the logged commits will do.
     pub fn excuse(&mut self) {
-        (self.synced, self.kept) = (self.flushed, self.flushed);
+        (self.synced, self.kept) = (0, 0);
     }
 
     /// The file system has taken back what was written and not synced, from those who did not wait for it.

@@ -71,7 +71,9 @@ impl Manifest {
         })?;
         // Synced before it is believed: after a failed sync and a restart the page cache may hold what the device does not.
         sync_file(&mut *lane, &file, false)?;
-        let bytes = read_file(&*disk, &mut *lane, &file, FILE_BYTES_MAX)?;
+        let mut bytes = read_file(&*disk, &mut *lane, &file, FILE_BYTES_MAX)?;
+        // Records fill whole pages. One that lost some of its padding has lost nothing.
+        bytes.resize(page_ceil(bytes.len()), 0);
         let header = FileHeader::decode(&bytes).map_err(|bad| match bad {
             BadHeader::Corrupt(what) => Error::corrupt(&path, Some(0), what),
             BadHeader::Newer(version) => Error::new(
@@ -163,6 +165,8 @@ impl Manifest {
             // Out of space or descriptors while making a replacement: the manifest in force is untouched.
             Err(e) if is_full && is_shortage(&e) => return Err(e),
             Err(e) => {
+                // What a failed record left is not known: it must not pass for a full disk on which nothing has changed.
+                let e = if is_shortage(&e) { Error::new(ErrorKind::Io, e.to_string()) } else { e };
                 self.failed = Some(e.clone());
                 return Err(e);
             }

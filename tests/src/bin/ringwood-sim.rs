@@ -62,7 +62,8 @@ impl Args {
                 other => return Err(format!("what is {other:?}?\n\n{USAGE}")),
             }
         }
-        if args.replay.is_some() != (args.modes.len() == 1) && (args.replay.is_some() || args.only.is_some()) {
+        if args.replay.is_some() != (args.modes.len() == 1) && (args.replay.is_some() || args.only.is_some())
+        {
             return Err("a replay needs its mode".into());
         }
         if args.modes.is_empty() {
@@ -155,7 +156,11 @@ fn campaign(args: &Args) -> ExitCode {
         }
         if now().duration_since(reported) >= PROGRESS {
             reported = now();
-            eprintln!("{:>6} s: up to seed {seed}: {}", now().duration_since(start).as_secs(), total(&counts));
+            eprintln!(
+                "{:>6} s: up to seed {seed}: {}",
+                now().duration_since(start).as_secs(),
+                total(&counts)
+            );
         }
     }
     for (mode, counts) in args.modes.iter().zip(&counts) {

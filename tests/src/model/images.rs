@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use ringwood_ring::SimDisk;
 use ringwood::Durability;
+use ringwood_ring::SimDisk;
 
 use super::faults::ROOMY;
+use super::plan::Exact;
 use super::recovery::contents;
 use super::run::{DIR, Run};
 use crate::reference::{Change, DEFAULT, Loss};
@@ -30,8 +31,21 @@ impl Run {
         }
     }
 
+    /// The images of an enumerated cut, and the disk as the death of the process leaves it.
+    pub(super) fn check_exact_images(&mut self) {
+        let Some(Exact::Cut { images, .. }) = self.plan.exact else { return };
+        for seed in 0..images {
+            self.counts.images += 1;
+            self.check_image(&self.disk.image(seed), Loss::Power, seed);
+        }
+        let dead = self.disk.fork();
+        dead.process_death();
+        self.counts.images += 1;
+        self.check_image(&dead, Loss::Process, 0);
+    }
+
     /// The image opens, holds what it must, opens a second time just the same, and what is written after that stays.
-    fn check_image(&mut self, image: &Arc<SimDisk>, loss: Loss, seed: u64) {
+    fn check_image(&self, image: &Arc<SimDisk>, loss: Loss, seed: u64) {
         image.clear_faults();
         image.configure(|config| (config.read_error, config.files_max) = (0.0, usize::MAX));
         image.set_capacity(ROOMY);
@@ -58,7 +72,7 @@ impl Run {
         let commit = reference.write(Durability::Synced, std::slice::from_ref(&change));
         match db.put_with(b"after", b"image", Durability::Synced) {
             Ok(()) => reference.acknowledge(commit),
-            Err(error) => self.expect_failure("write to an image", &error),
+            Err(error) => panic!("{context}: it takes no writes: {error}"),
         }
         let last = image.image(seed ^ 2);
         let (db, found) = open(&last);

@@ -21,6 +21,8 @@ pub(super) struct Lie {
     strikes: u64,
     /// The last commit at the time that it was seen to have been told; the first Synced one after it will tell.
     told_at: Option<u64>,
+    /// The store was opened since. What it did not notice then may still be noticed later, but takes nothing more.
+    survived: bool,
 }
 
 impl Run {
@@ -34,8 +36,13 @@ impl Run {
         let plan = FaultPlan::lie(op).on(path).after(self.rng.skewed(12));
         self.note(format!("{plan:?}"));
         self.counts.faults += 1;
-        self.lie = Some(Lie { is_about_log, strikes: self.disk.strikes(), told_at: None });
+        self.expect_lie(is_about_log);
         self.disk.fail_next(plan);
+    }
+
+    /// Takes note of a lie that the plan has named.
+    pub(super) fn expect_lie(&mut self, is_about_log: bool) {
+        self.lie = Some(Lie { is_about_log, strikes: self.disk.strikes(), told_at: None, survived: false });
     }
 
     /// Called after each operation.
@@ -74,16 +81,15 @@ impl Run {
 
     /// Before the comparison: what a lie about the log may have taken, if nothing after it was made durable.
     pub(super) fn excuse_lie(&mut self) {
-        let Some(lie) = &self.lie else { return };
-        if self.disk.strikes() == lie.strikes {
+        let strikes = self.disk.strikes();
+        let Some(lie) = self.lie.as_mut().filter(|lie| strikes > lie.strikes && !lie.survived) else {
             return;
-        }
+        };
+        lie.survived = true;
         let is_covered = lie.told_at.is_some_and(|at| self.reference.synced() > at);
         if lie.is_about_log && !is_covered {
             self.note("what the log lost by the lie is excused");
             self.reference.excuse();
         }
-        // Recovery writes what is left anew.
-        self.lie = None;
     }
 }

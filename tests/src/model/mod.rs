@@ -24,5 +24,6 @@ mod writes;
 
 pub use counts::Counts;
 pub use mode::Mode;
-pub use plan::{Operations, Plan};
+pub use plan::{Exact, Operations, Plan};
+pub use recovery::contents;
 pub use run::{Outcome, run};

@@ -33,10 +33,12 @@ pub enum Mode {
     Lies,
     /// All of these faults but rot and lies, several at a time, with crashes anywhere.
     Storm,
+    /// The one thing that the plan names: for enumerations.
+    Exact,
 }
 
 impl Mode {
-    /// All modes.
+    /// All modes that draw their faults by chance.
     pub const ALL: [Self; 11] = [
         Self::NoFaults,
         Self::Deep,
@@ -66,12 +68,14 @@ impl Mode {
             Self::Rot => "rot",
             Self::Lies => "lies",
             Self::Storm => "storm",
+            Self::Exact => "exact",
         }
     }
 
     /// Operations of a run.
     pub(super) fn operations(self, rng: &mut Rng) -> u64 {
         match self {
+            Self::Exact => 60,
             Self::Deep => rng.within(1000..=2000),
             _ => rng.within(100..=600),
         }
@@ -92,7 +96,8 @@ impl Mode {
     }
 
     pub(super) fn disk(self, rng: &mut Rng) -> SimConfig {
-        let mut config = if rng.one_in(4) { SimConfig::calm() } else { SimConfig::default() };
+        let mut config =
+            if self == Self::Exact || rng.one_in(4) { SimConfig::calm() } else { SimConfig::default() };
         config.garbage_in_grown_space = rng.one_in(2);
         config.direct_io = !rng.one_in(8);
         if rng.one_in(3) {

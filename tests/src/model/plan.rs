@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ringwood_ring::FaultPlan;
+
 use super::mode::Mode;
 
 /// A run. The same plan gives the same run, bit for bit.
@@ -14,15 +16,31 @@ pub struct Plan {
     pub seed: u64,
     /// Operations that are made, of those that the seed has; `None` is all of them.
     pub only: Option<Operations>,
+    /// In [`Mode::Exact`]: the one thing that goes wrong.
+    pub exact: Option<Exact>,
     /// Keeps the disk's last events, for a failure to print.
     pub traced: bool,
+}
+
+/// The one thing that goes wrong in an enumerated run, from the first operation on the empty disk on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exact {
+    /// An operation of the disk fails.
+    Fault(FaultPlan),
+    /// The process dies after so many operations of the disk; so many images of that moment are checked, besides the disk itself.
+    Cut {
+        /// Operations.
+        after: u64,
+        /// Images.
+        images: u64,
+    },
 }
 
 impl Plan {
     /// The whole run of a seed.
     #[must_use]
     pub fn new(mode: Mode, seed: u64) -> Self {
-        Self { mode, seed, only: None, traced: false }
+        Self { mode, seed, only: None, exact: None, traced: false }
     }
 
     /// The same run with these operations alone.

@@ -2,8 +2,8 @@
 
 use std::ops::Bound;
 
-use ringwood::{Cursor, Db, Keyspace, Range, Result, Snapshot, Value};
 use crate::reference::Bytes;
+use ringwood::{Cursor, Db, Keyspace, Range, Result, Snapshot, Value};
 
 pub(super) type Bounds = (Bound<Bytes>, Bound<Bytes>);
 

@@ -53,6 +53,7 @@ impl Run {
             match found {
                 _ if self.disk.is_dead() => {
                     drop(found);
+                    self.check_exact_images();
                     cuts += 1;
                     self.counts.in_recovery += 1;
                     self.die();
@@ -136,7 +137,7 @@ fn tables_on(disk: &SimDisk) -> usize {
 ///
 /// # Panics
 /// If the three ways do not agree.
-pub(super) fn contents(db: &Db) -> ringwood::Result<BTreeMap<String, Entries>> {
+pub fn contents(db: &Db) -> ringwood::Result<BTreeMap<String, Entries>> {
     let mut all = BTreeMap::new();
     for name in db.keyspaces() {
         let space = db.keyspace(&name)?;

@@ -10,7 +10,7 @@ use super::counts::Counts;
 use super::faults::Fault;
 use super::lies::Lie;
 use super::mode::Mode;
-use super::plan::Plan;
+use super::plan::{Exact, Plan};
 use super::shape::Shape;
 use super::writes::outcome;
 use crate::failure;
@@ -31,7 +31,7 @@ pub(super) struct Space {
 
 /// A run, see the module documentation.
 pub(super) struct Run {
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) mode: Mode,
     pub(super) rng: Rng,
     pub(super) disk: Arc<SimDisk>,
@@ -69,6 +69,8 @@ pub struct Outcome {
     pub trail: Vec<String>,
     /// Operations of the disk, and a checksum of each file.
     pub print: (u64, Vec<(String, u32)>),
+    /// Faults that struck.
+    pub strikes: u64,
     /// The same in numbers.
     pub counts: Counts,
 }
@@ -144,6 +146,7 @@ impl Run {
     fn go(mut self) -> Outcome {
         let count = self.mode.operations(&mut self.rng);
         let base = self.rng.next();
+        self.prepare();
         self.recover();
         let only = self.plan.only.take().map(|o| o.0);
         for number in only.unwrap_or_else(|| (0..count).collect()) {
@@ -151,6 +154,7 @@ impl Run {
             self.rng = Rng::new(base ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             if self.disk.is_dead() {
                 self.note("the cut was reached");
+                self.check_exact_images();
                 self.crash();
             }
             if self.db.is_none() {
@@ -176,7 +180,24 @@ impl Run {
         };
         let print = (self.disk.operations(), names.iter().map(print).collect());
         (self.counts.runs, self.counts.disk_operations) = (1, self.disk.operations());
-        Outcome { trail: std::mem::take(&mut self.trail), print, counts: self.counts }
+        let strikes = self.disk.strikes();
+        Outcome { trail: std::mem::take(&mut self.trail), print, strikes, counts: self.counts }
+    }
+
+    /// Sees to it that what the plan names goes wrong.
+    fn prepare(&mut self) {
+        match self.plan.exact.clone() {
+            None => {}
+            Some(Exact::Fault(plan)) if self.mode == Mode::Lies => {
+                self.expect_lie(false);
+                self.disk.fail_next(plan);
+            }
+            Some(Exact::Fault(plan)) => {
+                self.disk.fail_next(plan);
+                self.fault = Some(Fault::lasting());
+            }
+            Some(Exact::Cut { after, .. }) => self.disk.crash_after(after),
+        }
     }
 
     fn operation(&mut self) {

@@ -2,6 +2,7 @@
 
 use ringwood::{Durability, ErrorKind, Result, WriteBatch};
 
+use super::mode::Mode;
 use super::run::{Run, Space};
 use crate::reference::{Bytes, Change, DEFAULT, SpaceId};
 
@@ -127,7 +128,10 @@ impl Run {
 
     /// The value of a key, tried again while the disk fails reads; `None` if the process died.
     fn get_surely(&mut self, space: SpaceId, key: &Bytes) -> Option<Option<Bytes>> {
-        for _ in 0..100 {
+        for attempt in 0..100 {
+            if attempt == 20 && self.mode == Mode::Exact {
+                self.lift_faults(); // Reads fail for good.
+            }
             let result = self.space(space).handle.get(key);
             if let Some(got) = self.settle("get", result) {
                 return Some(got.map(|v| v.to_vec()));
