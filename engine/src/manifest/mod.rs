@@ -309,3 +309,19 @@ fn write_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path, number: u64) 
 fn is_shortage(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Full | ErrorKind::Exhausted)
 }
+
+/// Parses a manifest's header and records, and edits as a record with a right checksum would hold them; for fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(data: &[u8]) {
+    let header = FileHeader { store_id: 1, number: 2 };
+    let _ = FileHeader::decode(data);
+    let _ = record::scan(header, data);
+    let mut file = header.encode().to_vec();
+    file.extend(record::encode(header, 0, data));
+    let Ok(scan) = record::scan(header, &file) else { return };
+    let mut state = State::default();
+    for edit in edit::decode(scan.payloads[0]).into_iter().flatten() {
+        let _ = state.apply(&edit);
+    }
+    let _ = state.to_edits();
+}

@@ -81,8 +81,10 @@ impl Run {
         assert!(self.mode.may_fail_with(kind), "{what} failed: {kind:?}: {error}");
         let text = error.to_string();
         let names_cause = match kind {
-            // The log cannot grow for want of space, or of file descriptors.
-            ErrorKind::Full => text.contains("space") || text.contains("ulimit"),
+            // The log cannot grow for want of space, or of file descriptors, or because a leftover cannot be removed.
+            ErrorKind::Full => {
+                text.contains("space") || text.contains("ulimit") || text.contains("File exists")
+            }
             ErrorKind::Poisoned => text.contains("reopen"),
             // The directory above is the store's only once, when it is made.
             _ => text.contains(DIR) || text.contains("cannot sync /:"),
