@@ -80,9 +80,9 @@ impl Op {
 
     /// An error of this operation.
     pub(crate) fn error(&self, errno: i32) -> IoError {
+        let error = IoError::from_errno(self.verb(), self.file().path(), self.offset(), errno);
         // Of a durable write the sync may have failed.
-        let verb = if matches!(self, Op::Write { dsync: true, .. }) { "sync" } else { self.verb() };
-        IoError::from_errno(verb, self.file().path(), self.offset(), errno)
+        if matches!(self, Op::Write { dsync: true, .. }) { error.of_sync() } else { error }
     }
 
     /// Checks rule 5 of the crate: page multiples, inside the buffer.

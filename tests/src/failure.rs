@@ -39,7 +39,10 @@ pub fn catch<T>(muted: bool, body: impl FnOnce() -> T) -> Result<T, Failure> {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
-            let message = info.payload_as_str().unwrap_or("(no text)").to_owned();
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let message = text.unwrap_or("(no text)").to_owned();
             // The first of several panics is the cause.
             LAST.with_borrow_mut(|last| {
                 last.get_or_insert(Failure { place, message, operation: OPERATION.get() });

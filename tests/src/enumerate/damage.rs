@@ -54,7 +54,7 @@ impl Patient {
                     .expect("room");
                 users.put_with(i.to_le_bytes(), format!("{i} {round}"), durability).expect("room");
             }
-            db.delete(format!("{:04}", round)).expect("room");
+            db.delete(format!("{round:04}")).expect("room");
             match round {
                 0 | 1 => db.flush().expect("room"),
                 2 => db.compact().expect("room"),
