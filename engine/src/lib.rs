@@ -72,3 +72,20 @@ pub use ringwood_wal::{SyncMode, WalStats};
 pub use snapshot::Snapshot;
 pub use stats::{KeyspaceStats, LevelStats, MemoryStats, Stats};
 pub use value::{Key, Value};
+
+/// The parsers of bytes from the disk and of log records, as fuzz targets call them.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    /// A manifest: its header and records; and edits, as if a record's checksum had been right.
+    pub fn manifest(data: &[u8]) {
+        crate::manifest::fuzz(data);
+    }
+
+    /// The batch in a log record.
+    pub fn batch(data: &[u8]) {
+        if let Ok((first, count, ops)) = crate::batch::decode(data) {
+            let _ = (first, count, ops.take_while(Result::is_ok).count());
+        }
+    }
+}

@@ -78,7 +78,8 @@ pub(crate) fn open(
     let wal_options = WalOptions {
         staging_bytes: budget.staging,
         log_bytes_max: 4 * budget.log_bytes_soft() + (256 << 20),
-        segment_bytes_max: budget.write_buffer.clamp(1 << 20, 64 << 20),
+        segment_bytes_min: budget.segment.min(1 << 20),
+        segment_bytes_max: budget.segment,
         sync_mode: options.sync_mode,
         stepper: stepper.clone(),
         ..WalOptions::default()

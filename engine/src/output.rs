@@ -52,7 +52,8 @@ impl Output {
             }
             pushed = true;
         }
-        Ok(pushed)
+        // With all buffers full and nothing in flight, nobody else would ever tell.
+        self.writer.failure().map_or(Ok(pushed), |error| Err(error.clone().into()))
     }
 
     /// Sends full buffers on their way, and takes completed ones back when the writer needs them: with `wait`, waiting for one. For a
@@ -146,7 +147,8 @@ fn remove(store: &Store, path: &Path) {
 /// Appends to the manifest, after making the names of new tables durable if there are any.
 ///
 /// A failure leaves unknown what the device holds, so the store takes no more writes, and nobody may remove a table that the edits name: the
-/// next opening reads what came of it. A full disk leaves it as it was, and so does a directory that could not be opened for its sync.
+/// next opening reads what came of it. A manifest that could not be replaced for want of space or descriptors is as it was, and so is a
+/// directory that could not be opened for its sync.
 pub(crate) fn append(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
     if edits.iter().any(|e| matches!(e, Edit::TableAdd { .. })) {
         sync_names(store, manifest)?;
@@ -163,7 +165,7 @@ pub(crate) fn sync_names(store: &Store, _manifest: &mut Manifest) -> Result<()> 
         let is_harmless = error.kind() == IoErrorKind::TooManyFiles;
         let error = Error::from(error);
         if !is_harmless {
-            poison_unless_full(store, &error);
+            store.poison(&error);
         }
         error
     })
@@ -173,11 +175,9 @@ pub(crate) fn sync_names(store: &Store, _manifest: &mut Manifest) -> Result<()> 
 pub(crate) fn append_named(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
     store.check_sound()?;
     let appended = manifest.append(edits, || store.new_file_number());
-    appended.inspect_err(|error| poison_unless_full(store, error))
-}
-
-fn poison_unless_full(store: &Store, error: &Error) {
-    if error.kind() != ErrorKind::Full {
-        store.poison(error);
-    }
+    appended.inspect_err(|error| {
+        if manifest.has_failed() {
+            store.poison(error);
+        }
+    })
 }

@@ -20,6 +20,9 @@ pub(crate) mod seal;
 pub(crate) mod squeeze;
 pub(crate) mod view;
 
+#[cfg(fuzzing)]
+pub(crate) use seal::fuzz_unpack;
+
 #[cfg(test)]
 mod tests;
 

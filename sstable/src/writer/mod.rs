@@ -313,6 +313,15 @@ impl TableWriter {
         }
     }
 
+    /// Why the table is lost, if it is. Also what [`next_op`](Self::next_op) met when it reserved space: no operation tells of that.
+    #[must_use]
+    pub fn failure(&self) -> Option<&TableError> {
+        match &self.state {
+            State::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Takes back the completion of an operation of [`next_op`](Self::next_op).
     ///
     /// # Errors

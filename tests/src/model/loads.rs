@@ -3,13 +3,13 @@
 //! To the reference a load is one synced commit, at the moment of its `finish`.
 
 use ringwood::{ErrorKind, Loader};
-use ringwood_tests::reference::{Change, SpaceId};
 
-use crate::run::Run;
-use crate::writes::outcome;
+use super::run::Run;
+use super::writes::outcome;
+use crate::reference::{Change, SpaceId};
 
 /// A load under way, and what it will have done.
-pub(crate) struct Load {
+pub(super) struct Load {
     loader: Loader,
     space: SpaceId,
     changes: Vec<Change>,
@@ -17,7 +17,7 @@ pub(crate) struct Load {
 
 impl Run {
     /// Begins a load, goes on with it, ends it or gives it up.
-    pub(crate) fn load(&mut self) {
+    pub(super) fn load(&mut self) {
         let Some(load) = self.loading.take() else { return self.begin_load() };
         let is_space_there = self.spaces.iter().any(|s| s.id == load.space);
         if self.rng.one_in(8) {
@@ -90,7 +90,7 @@ impl Run {
     }
 
     /// A load that outlives the closing of its store.
-    pub(crate) fn end_load_after_close(&mut self) {
+    pub(super) fn end_load_after_close(&mut self) {
         let Some(load) = self.loading.take() else { return };
         let error = load.loader.finish().expect_err("a closed store was loaded");
         assert!(
