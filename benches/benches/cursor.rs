@@ -64,7 +64,9 @@ fn store(shape: Shape) -> Db {
         db.compact().expect("a compaction");
     }
     let mut cursor = db.cursor().expect("a cursor");
-    while if cursor.valid() { cursor.next() } else { cursor.seek_to_first() }.expect("a disk without faults") {}
+    while if cursor.valid() { cursor.next() } else { cursor.seek_to_first() }.expect("a disk without faults")
+    {
+    }
     db
 }
 
@@ -119,7 +121,9 @@ fn cursors(c: &mut Criterion) {
         let mut cursor = db.cursor().expect("a cursor");
         let mut group = c.benchmark_group("cursor");
         group.sample_size(20);
-        group.bench_function(BenchmarkId::new("seek", name), |b| b.iter(|| seek_and_step(&mut cursor, &next())));
+        group.bench_function(BenchmarkId::new("seek", name), |b| {
+            b.iter(|| seek_and_step(&mut cursor, &next()))
+        });
         group.bench_function(BenchmarkId::new("seek back", name), |b| {
             b.iter(|| seek_and_step_back(&mut cursor, &next()));
         });

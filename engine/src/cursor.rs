@@ -22,6 +22,8 @@ mod order;
 mod source;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk_tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -288,9 +290,11 @@ impl Cursor {
             if is_done {
                 break;
             }
-            let fetched = self.store.scan_lanes.fetch(&mut self.fetch);
+            let fetched = self.store.scans.fetch(&mut self.fetch);
             let mut sources = self.sources.iter_mut();
-            let supplied = fetched.map_err(Into::into).and_then(|()| sources.try_for_each(|s| s.supply(&mut self.fetch)));
+            let supplied = fetched
+                .map_err(Into::into)
+                .and_then(|()| sources.try_for_each(|s| s.supply(&mut self.fetch)));
             self.fetch.clear();
             supplied?;
         }
@@ -411,9 +415,9 @@ impl Cursor {
         if self.in_a_row > STEPS_MAX && source.leap(&self.view, goal) {
             self.in_a_row = 0;
         } else if is_forward {
-            source.next(&self.view, &self.store.scan_lanes)?;
+            source.next(&self.view, &self.store.scans)?;
         } else {
-            source.prev(&self.view, &self.store.scan_lanes)?;
+            source.prev(&self.view, &self.store.scans)?;
         }
         self.order.first_moved(&self.sources);
         Ok(())

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ringwood_ring::LanePool;
 use ringwood_sstable::{Aim, BlockFetch, Kind, TableCursor};
 
 use crate::Result;
 use crate::memtable::MemtableCursor;
+use crate::scans::Scans;
 use crate::value::Value;
 use crate::version::{TableHandle, View};
 
@@ -37,9 +37,6 @@ impl<'a> From<Goal<'a>> for Aim<'a> {
         }
     }
 }
-
-/// Where the blocks that a cursor misses are fetched: a lane is checked out for one call, and idle again when it returns (rule R0).
-pub(super) type Lanes = Arc<LanePool>;
 
 /// One sorted input of a cursor. `view` is always the cursor's.
 #[allow(clippy::large_enum_variant, reason = "a handful a cursor, and no pointer to chase")]
@@ -99,7 +96,7 @@ impl Source {
     }
 
     #[inline]
-    pub(super) fn next(&mut self, view: &View, lanes: &Lanes) -> Result<()> {
+    pub(super) fn next(&mut self, view: &View, lanes: &Scans) -> Result<()> {
         match self {
             Source::Tables(run) => run.step(view, Aim::Next, lanes)?,
             Source::Memtable(cursor) => cursor.next(),
@@ -108,7 +105,7 @@ impl Source {
     }
 
     #[inline]
-    pub(super) fn prev(&mut self, view: &View, lanes: &Lanes) -> Result<()> {
+    pub(super) fn prev(&mut self, view: &View, lanes: &Scans) -> Result<()> {
         match self {
             Source::Tables(run) => run.step(view, Aim::Prev, lanes)?,
             Source::Memtable(cursor) => cursor.prev(),
@@ -264,7 +261,8 @@ impl Run {
             return false;
         };
         self.at = at;
-        self.cursor.continue_in(Arc::clone(&table.table), if self.is_forward { Aim::First } else { Aim::Last });
+        self.cursor
+            .continue_in(Arc::clone(&table.table), if self.is_forward { Aim::First } else { Aim::Last });
         true
     }
 
@@ -280,7 +278,7 @@ impl Run {
     }
 
     #[inline]
-    fn step(&mut self, view: &View, aim: Aim<'_>, lanes: &Lanes) -> Result<()> {
+    fn step(&mut self, view: &View, aim: Aim<'_>, lanes: &Scans) -> Result<()> {
         self.is_forward = aim == Aim::Next;
         if self.is_forward {
             self.cursor.next(lanes)?;

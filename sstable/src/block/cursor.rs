@@ -128,7 +128,8 @@ impl BlockCursor {
     pub(crate) fn is_newest(&self, bytes: &[u8]) -> bool {
         let before = self.index.wrapping_sub(1);
         before < self.len()
-            && (self.layout.head(bytes, before) != self.head || !self.layout.is_same_key(bytes, before, self.index))
+            && (self.layout.head(bytes, before) != self.head
+                || !self.layout.is_same_key(bytes, before, self.index))
     }
 
     /// Writes what the key has after the prefix, of whatever length.

@@ -121,14 +121,16 @@ impl Layout {
         let base = LE::read_u64(&header[BASE_AT..]);
         let count = u32::from(LE::read_u16(&header[COUNT_AT..]));
         let prefix_len = u32::from(LE::read_u16(&header[PREFIX_LEN_AT..]));
-        let (len_width, fixed, tag_width) = (flags & FLAG_LEN_WIDTH, flags & FLAG_FIXED != 0, (base >> 56) as u8 & 15);
+        let (len_width, fixed, tag_width) =
+            (flags & FLAG_LEN_WIDTH, flags & FLAG_FIXED != 0, (base >> 56) as u8 & 15);
         // At most 24 + 65,535 × (1 + 4 + 3 + 2 + 15) + 2: no overflow in 32 bits.
         let heads_at = HEADER as u32 + prefix_len;
         let lens_at = heads_at + 4 * count;
         let slots_at = lens_at + count * u32::from(len_width);
         let tags_at = slots_at + if fixed { 0 } else { 2 * (count + 1) };
         let data_at = tags_at + count * u32::from(tag_width);
-        let data_len = (HEADER as u32).wrapping_add(LE::read_u32(&header[BODY_LEN_AT..])).wrapping_sub(data_at);
+        let data_len =
+            (HEADER as u32).wrapping_add(LE::read_u32(&header[BODY_LEN_AT..])).wrapping_sub(data_at);
         Self {
             count,
             prefix_len,

@@ -74,6 +74,17 @@ impl BlockRef {
         }
     }
 
+    /// Some of the bytes, under a pin of their own.
+    ///
+    /// # Panics
+    /// If they are not among the bytes.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let bytes = NonNull::from(&self[range]);
+        // SAFETY: our pin keeps the frame alive.
+        unsafe { self.frame.as_ref() }.pin_again();
+        Self { bytes, frame: self.frame }
+    }
+
     /// # Safety
     /// The caller has a pin of `frame` and hands it over.
     #[inline]

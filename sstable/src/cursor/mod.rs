@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::ahead::{BlockRun, RUN_BLOCKS_MAX, RUN_BYTES_MAX, RUNS_AHEAD, RunRead};
 use crate::block::Layout;
 use crate::block::cursor::BlockCursor;
 use crate::cache::{BlockRef, Hint};
@@ -66,6 +67,10 @@ const ENTRY_BYTES: usize = 128;
 /// enter: [`aim`](TableCursor::aim) each, let each put what it [`wants`](TableCursor::wants) into one fetch, run it, and
 /// [`supply`](TableCursor::supply) each; until none wants more.
 ///
+/// A cursor that has been going forward for so long that its window is at full size has runs of blocks read while it goes on, if the lane can
+/// ([`FetchLane::read_ahead`]): up to [`RUNS_AHEAD`] of [`RUN_BYTES_MAX`] bytes, one read each, past the cache. Whatever goes wrong with them is left for
+/// the reads of its own that it then makes.
+///
 /// ## Memory that is far away
 ///
 /// A block that is in the cache is seldom in the processor's. So a move is made in steps, each of which has the lines fetched that the next one
@@ -83,6 +88,8 @@ pub struct TableCursor {
     window: Window,
     /// Blocks fetched ahead, in the order of the direction.
     ahead: VecDeque<(u32, BlockRef)>,
+    /// Runs that are being read, behind those blocks, one after the other.
+    coming: VecDeque<Arc<BlockRun>>,
     /// Numbers of this cursor's wants in the fetch of [`wants`](Self::wants), and the block of the first.
     wanted: Range<usize>,
     wanted_from: u32,
@@ -103,6 +110,7 @@ impl TableCursor {
             pending: None,
             window: Window::default(),
             ahead: VecDeque::new(),
+            coming: VecDeque::new(),
             wanted: 0..0,
             wanted_from: 0,
             fetch: None,
@@ -130,7 +138,7 @@ impl TableCursor {
     }
 
     fn leave_table(&mut self, table: Arc<Table>) {
-        self.ahead.clear();
+        self.forget_ahead();
         self.clear();
         self.bytes = None;
         self.at.leave();
@@ -328,14 +336,21 @@ impl TableCursor {
 
     fn restart(&mut self, direction: Direction) {
         self.window.restart(&self.table, direction);
+        self.forget_ahead();
+    }
+
+    fn forget_ahead(&mut self) {
         if !self.ahead.is_empty() {
             self.ahead.clear();
+        }
+        if !self.coming.is_empty() {
+            self.coming.clear();
         }
     }
 
     fn head_for(&mut self, direction: Direction) {
         if self.window.turn(direction) {
-            self.ahead.clear();
+            self.forget_ahead();
         }
     }
 
@@ -379,20 +394,65 @@ impl TableCursor {
     /// As [`go`](Self::go).
     pub fn finish(&mut self, aim: Aim<'_>, lanes: &dyn FetchLane) -> Result<()> {
         self.settle(aim);
-        if self.pending.is_none() {
-            return Ok(());
-        }
-        let mut fetch = self.fetch.take().unwrap_or_default();
         let mut result = Ok(());
-        while result.is_ok() && self.wants(aim, &mut fetch) {
-            result = lanes.fetch(&mut fetch).and_then(|()| self.supply(&mut fetch));
-            fetch.clear();
+        while let (Ok(()), Some((block, _))) = (&result, self.pending) {
+            if self.coming.is_empty() && self.window.is_long() {
+                self.read_ahead(block, lanes);
+            }
+            if !self.take_coming() {
+                result = self.fetch_pending(aim, lanes);
+            }
+            self.settle(aim);
         }
-        self.fetch = Some(fetch);
         if result.is_err() {
             self.pending = None;
+        } else if self.window.is_long() {
+            self.read_ahead(self.ahead.back().map_or(self.block, |(block, _)| *block) + 1, lanes);
         }
         result
+    }
+
+    /// Gets the blocks that the move under way needs.
+    fn fetch_pending(&mut self, aim: Aim<'_>, lanes: &dyn FetchLane) -> Result<()> {
+        let mut fetch = self.fetch.take().unwrap_or_default();
+        let mut result = Ok(());
+        if self.wants(aim, &mut fetch) {
+            result = lanes.fetch(&mut fetch).and_then(|()| self.supply(&mut fetch));
+        }
+        fetch.clear();
+        self.fetch = Some(fetch);
+        result
+    }
+
+    /// Waits for the run that has the block of the move under way. False if there is none, or it was given up.
+    fn take_coming(&mut self) -> bool {
+        let Some((block, _)) = self.pending else { return false };
+        while let Some(run) = self.coming.pop_front() {
+            if run.blocks().contains(&block) {
+                self.ahead.extend(run.wait().skip_while(|(at, _)| *at < block));
+                return self.ahead.front().is_some_and(|(at, _)| *at == block);
+            }
+        }
+        false
+    }
+
+    /// Has runs of blocks read, from block `behind` on or behind those that are coming, as far as they may be under way together.
+    fn read_ahead(&mut self, behind: u32, lanes: &dyn FetchLane) {
+        while self.coming.len() < RUNS_AHEAD {
+            let from = self.coming.back().map_or(behind, |run| run.blocks().end);
+            let all = from..self.table.block_count().min(from + RUN_BLOCKS_MAX);
+            let Some((blocks, _)) = self.table.reads(all, RUN_BYTES_MAX).next() else { return };
+            // What is in the cache needs nobody; what is larger than a run is read when it is needed.
+            let is_small = self.table.extent(from).bytes <= RUN_BYTES_MAX;
+            if !is_small || self.table.cached(from, Hint::Scan).is_some() {
+                return;
+            }
+            let (run, read) = RunRead::new(&self.table, blocks);
+            if !lanes.read_ahead(read) {
+                return;
+            }
+            self.coming.push_back(run);
+        }
     }
 
     /// Goes on with the move under way as far as the blocks at hand allow.
