@@ -122,7 +122,7 @@ fn cursors(c: &mut Criterion) {
         let mut group = c.benchmark_group("cursor");
         group.sample_size(20);
         group.bench_function(BenchmarkId::new("seek", name), |b| {
-            b.iter(|| seek_and_step(&mut cursor, &next()))
+            b.iter(|| seek_and_step(&mut cursor, &next()));
         });
         group.bench_function(BenchmarkId::new("seek back", name), |b| {
             b.iter(|| seek_and_step_back(&mut cursor, &next()));

@@ -45,7 +45,8 @@ const STEPS_MAX: u32 = 16;
 /// A position among the entries of a keyspace, as they were when the cursor was made. Owned, re-seekable, one thread at a time (it may be sent to
 /// another).
 ///
-/// Reading ahead: a cursor that moves on in one direction fetches more blocks at once each time it runs out, up to 64 a source.
+/// Reading ahead: a cursor that moves on in one direction fetches more blocks at once each time it runs out, up to 64 a source. One that goes on
+/// forward beyond that is read ahead by a thread of the store's, up to 1 MiB a source.
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();

@@ -4,8 +4,8 @@
 //! while it walks through what it has. So it asks for *runs* of blocks ([`RunRead`]) that the store's scan thread reads on a lane of its own, and
 //! checks, while the cursor goes on.
 //!
-//! *Bounds.* A cursor has a megabyte under way at most (`ringwood_sstable`), all together [`RUNS_MAX`] runs: who gets none reads for itself.
-//! A run that no cursor waits for any more is not begun; one that has been begun ends unheard. When the store closes, runs that are not begun are given
+//! *Bounds.* A cursor has a megabyte under way at most (`ringwood_sstable`), all together a sixteenth of the memory budget and [`RUNS_MAX`] runs: who
+//! gets none reads for itself. A run that no cursor waits for any more is not begun; one that has been begun ends unheard. When the store closes, runs that are not begun are given
 //! up, and cursors that live on read for themselves.
 //!
 //! In the simulation there is no thread: the run is read at once, inside the call that asks for it.
@@ -16,10 +16,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ringwood_ring::{Arena, Class, Completion, Disk, Gate, Lane, LanePool, LaneSpec, Owner};
-use ringwood_sstable::{BlockFetch, FetchLane, Result, RunRead, RunReader};
+use ringwood_sstable::{BlockFetch, FetchLane, RUN_BYTES_MAX, Result, RunRead, RunReader};
 
 /// Runs of all cursors that are under way, or read and not begun, at most: 16 MiB.
 const RUNS_MAX: usize = 64;
+/// Part of the memory budget that they take at most, but for [`RUNS_MIN`].
+const MEMORY_PART: u64 = 16;
+/// As many as one cursor wants.
+const RUNS_MIN: usize = 4;
 /// Runs that the thread has in flight together.
 const LANE_DEPTH: u32 = 16;
 
@@ -33,16 +37,20 @@ pub(crate) struct Scans {
     /// Whether the thread takes runs.
     has_thread: AtomicBool,
     closing: AtomicBool,
-    /// A clone for each run that is alive.
+    /// A clone for each run that is alive, and how many there may be.
     lease: Arc<()>,
+    runs_max: usize,
     /// Runs asked for so far.
     runs: AtomicU64,
     is_stepped: bool,
 }
 
 impl Scans {
-    pub(crate) fn new(lanes: Arc<LanePool>, disk: &Arc<dyn Disk>, is_stepped: bool) -> Self {
+    /// Of a store with a budget of `memory` bytes.
+    pub(crate) fn new(lanes: Arc<LanePool>, disk: &Arc<dyn Disk>, memory: u64, is_stepped: bool) -> Self {
+        let runs = memory / MEMORY_PART / RUN_BYTES_MAX as u64;
         Self {
+            runs_max: runs.clamp(RUNS_MIN as u64, RUNS_MAX as u64) as usize,
             lanes,
             disk: Arc::clone(disk),
             queue: Mutex::default(),
@@ -137,7 +145,7 @@ impl FetchLane for Scans {
             while lane.in_flight() > 0 && runs.reap(&mut *lane).is_ok() {}
             return true;
         }
-        if !self.has_thread.load(Ordering::SeqCst) || Arc::strong_count(&self.lease) > RUNS_MAX {
+        if !self.has_thread.load(Ordering::SeqCst) || Arc::strong_count(&self.lease) > self.runs_max {
             return false;
         }
         read.keep(Arc::clone(&self.lease));

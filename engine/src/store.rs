@@ -110,7 +110,12 @@ impl Store {
         let frozen_bytes = frozen.map(|m| m.table.bytes() as u64).sum();
         Arc::new(Self {
             get_lanes: pool(Class::Get),
-            scans: Scans::new(pool(Class::Scan), &parts.disk, parts.background.is_stepped()),
+            scans: Scans::new(
+                pool(Class::Scan),
+                &parts.disk,
+                parts.budget.memory,
+                parts.background.is_stepped(),
+            ),
             limits: Limits {
                 l0_bytes: 4 * parts.budget.write_buffer,
                 l0_tables: 12,

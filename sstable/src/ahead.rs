@@ -28,7 +28,7 @@ use crate::table::Table;
 /// Runs that one cursor has under way, or here and not begun, at most.
 pub(crate) const RUNS_AHEAD: usize = 4;
 /// Bytes of a run, at most.
-pub(crate) const RUN_BYTES_MAX: usize = 256 << 10;
+pub const RUN_BYTES_MAX: usize = 256 << 10;
 /// Blocks of a run, at most.
 pub(crate) const RUN_BLOCKS_MAX: u32 = (RUN_BYTES_MAX / ringwood_ring::PAGE) as u32;
 
@@ -163,6 +163,8 @@ impl RunReader {
             table.adopt(block, &plain).unwrap_or(plain)
         });
         *read.run.read.lock().unwrap_or_else(PoisonError::into_inner) = blocks.collect();
+        // Ends the run: the cursor may go on.
+        drop(read);
     }
 
     /// Checks a block that starts at `at` in its buffer and makes it plain. None if it is damaged, or there is no memory for it.

@@ -64,7 +64,7 @@ mod sync;
 mod table;
 mod writer;
 
-pub use ahead::{RunRead, RunReader};
+pub use ahead::{RUN_BYTES_MAX, RunRead, RunReader};
 pub use block::{BlockView, Compression, Found};
 pub use cache::{BlockCache, BlockRef, CacheStats, Claim, Fill, Hint, Residency, Room, Waiter};
 pub use cursor::{Aim, TableCursor};
