@@ -74,6 +74,8 @@ fn a_walk_sees_what_a_map_has_whatever_the_sources_are() {
         let mut random = Random(seed);
         let mut map = Map::new();
         let mut moments: Vec<(Cursor, Map)> = Vec::new();
+        // With them tables keep several versions of a key.
+        let mut snapshots = Vec::new();
         for round in 0..8 {
             for i in 0..400 {
                 let key = key(random.below(600));
@@ -84,6 +86,9 @@ fn a_walk_sees_what_a_map_has_whatever_the_sources_are() {
                     let value = vec![i as u8; random.below(200) as usize];
                     db.put(&key, &value).expect("a put");
                     map.insert(key, value);
+                }
+                if i % 40 == 0 {
+                    snapshots.push(db.snapshot());
                 }
                 if i == 200 {
                     moments.push((db.cursor().expect("a cursor"), map.clone()));
@@ -99,7 +104,7 @@ fn a_walk_sees_what_a_map_has_whatever_the_sources_are() {
                 walk(cursor, map, &mut random, 120);
             }
         }
-        drop(moments);
+        drop((moments, snapshots));
         db.close().expect("closing");
     }
 }
