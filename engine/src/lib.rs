@@ -48,6 +48,7 @@ mod pacing;
 mod range;
 mod read;
 mod regulator;
+mod scans;
 mod snapshot;
 mod snapshots;
 mod stats;

@@ -28,6 +28,7 @@ use crate::memtable::MemtablePool;
 use crate::options::{Budget, Durability};
 use crate::pacing::{self, Account, Pacer};
 use crate::regulator::{Regulator, Window};
+use crate::scans::Scans;
 use crate::snapshots::Snapshots;
 use crate::stats::Totals;
 use crate::tree::Tree;
@@ -49,7 +50,7 @@ pub(crate) struct Store {
     pub(crate) table_options: TableOptions,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) get_lanes: Arc<LanePool>,
-    pub(crate) scan_lanes: Arc<LanePool>,
+    pub(crate) scans: Scans,
     pub(crate) memtables: MemtablePool,
     pub(crate) log: Arc<Log>,
     pub(crate) commit: Mutex<Commit>,
@@ -112,7 +113,12 @@ impl Store {
         let frozen_bytes = frozen.map(|m| m.table.bytes() as u64).sum();
         Arc::new(Self {
             get_lanes: pool(Class::Get),
-            scan_lanes: pool(Class::Scan),
+            scans: Scans::new(
+                pool(Class::Scan),
+                &parts.disk,
+                parts.budget.memory,
+                parts.background.is_stepped(),
+            ),
             limits: Limits {
                 l0_bytes: 4 * parts.budget.write_buffer,
                 l0_tables: 12,
@@ -242,7 +248,7 @@ impl Store {
 
     /// What background jobs may have in flight now.
     pub(crate) fn background_window(&self) -> Window {
-        let reads = self.get_lanes.checkouts() + self.scan_lanes.checkouts();
+        let reads = self.get_lanes.checkouts() + self.scans.reads();
         self.regulator.window(reads, self.disk.now(), self.pacer.debt())
     }
 

@@ -46,6 +46,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod block;
 mod cache;
 mod checksum;
@@ -63,6 +64,7 @@ mod sync;
 mod table;
 mod writer;
 
+pub use ahead::{RUN_BYTES_MAX, RunRead, RunReader};
 pub use block::{BlockView, Compression, Found};
 pub use cache::{BlockCache, BlockRef, CacheStats, Claim, Fill, Hint, Residency, Room, Waiter};
 pub use cursor::{Aim, TableCursor};

@@ -6,6 +6,7 @@
 //!
 //! - [`format`]: header, columns, and where each lies ([`Layout`]).
 //! - [`builder`]: entries to bytes.
+//! - [`columns`]: what stands in the columns for an entry.
 //! - [`view`]: search and access in bytes.
 //! - [`cursor`]: stepping through a block, with whole keys.
 //! - [`pack`], [`squeeze`]: how many entries make a block, plain and compressed.
@@ -13,6 +14,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod codec;
+mod columns;
 pub(crate) mod cursor;
 pub(crate) mod format;
 pub(crate) mod pack;

@@ -198,6 +198,19 @@ impl Table {
         self.residency.claim(block, self.index.frame_bytes(block), hint)
     }
 
+    /// A copy of a block that was read past the cache, plain and checked, in the cache: if a frame is free and the block is not there.
+    pub(crate) fn adopt(&self, block: u32, plain: &[u8]) -> Option<BlockRef> {
+        let mut fill = self.residency.adopt(block, self.index.frame_bytes(block))?;
+        let mut frame = fill.take_buf();
+        frame.as_mut_slice()[..plain.len()].copy_from_slice(plain);
+        Some(fill.publish_unread(frame, plain.len()))
+    }
+
+    /// Bytes of memory that a block takes in plain form, whole pages.
+    pub(crate) fn frame_bytes(&self, block: u32) -> usize {
+        self.index.frame_bytes(block)
+    }
+
     /// Where memory comes from for blocks that the cache has no room for.
     pub(crate) fn arena(&self) -> &Arc<Arena> {
         &self.arena
