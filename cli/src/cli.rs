@@ -8,8 +8,11 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::flags::BenchArgs;
+use crate::commands::verify::{self, VerifyArgs};
 use crate::escape::unescape;
+use crate::inspect::InspectArgs;
 use crate::size::parse_size;
+use crate::stats::StatsArgs;
 
 const ABOUT: &str = "Ringwood: an ordered key-value store in a directory, every byte of it through io_uring";
 
@@ -17,7 +20,7 @@ const AFTER_HELP: &str = r"Keys and values are bytes, typed and shown by one rul
 \\ \n \t \r are backslash, newline, tab and carriage return; \xNN is the byte NN (hex).
 
 Exit codes: 0 done, 1 key not found, 2 wrong command line, 3 the store or the system
-failed the command, 130 stopped by Ctrl-C.
+failed the command, 4 damage found or something skipped, 130 stopped by Ctrl-C.
 
 Examples:
   ringwood put data greeting 'hello, world'     make a store in ./data, put a key
@@ -93,6 +96,15 @@ pub(crate) enum Command {
     /// List keys and values in order
     #[command(after_help = SCAN_HELP)]
     Scan(ScanArgs),
+    /// Show the tree of a store, or decode one of its files
+    #[command(after_help = crate::inspect::HELP)]
+    Inspect(InspectArgs),
+    /// Read everything and tell what is damaged and what that means
+    #[command(after_help = verify::HELP)]
+    Verify(VerifyArgs),
+    /// Show levels, cache, memory and I/O
+    #[command(after_help = crate::stats::HELP)]
+    Stats(StatsArgs),
     /// Tell what this machine and directory give Ringwood, and what to do about it
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorArgs),

@@ -9,11 +9,15 @@ mod clock;
 mod commands;
 mod escape;
 mod failure;
+mod inspect;
 mod logger;
 mod open;
 mod out;
+mod progress;
 mod signals;
 mod size;
+mod stats;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -43,6 +47,9 @@ fn run() -> Result<()> {
         Command::Get(args) => commands::get::run(args, &cli.global),
         Command::Delete(args) => commands::delete::run(args, &cli.global),
         Command::Scan(args) => commands::scan::run(args, &cli.global),
+        Command::Inspect(args) => inspect::run(args, &cli.global),
+        Command::Verify(args) => commands::verify::run(args, &cli.global),
+        Command::Stats(args) => stats::run(args, &cli.global),
         Command::Doctor(args) => commands::doctor::run(args, &cli.global),
         Command::Bench(args) => bench::run(args, &cli.global, &line),
     }

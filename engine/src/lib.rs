@@ -52,6 +52,7 @@ mod snapshots;
 mod stats;
 mod store;
 mod tasks;
+pub mod tools;
 mod tree;
 mod value;
 mod version;

@@ -8,6 +8,7 @@
 //! | [`BlockFetch`] | gets blocks of any tables, all that are missing in one enter |
 //! | [`TableCursor`] | walks through a table both ways, reading ahead |
 //! | [`RawRun`] | walks through blocks that a compaction has read in bulk, past the cache |
+//! | [`TableWalk`] | walks through a whole table past the cache, over damaged blocks: for checks and salvage |
 //! | [`BlockCache`] | blocks in the disk's own memory |
 //!
 //! The file's bytes are described in `docs/format-sstable.md`. The crate knows nothing of logs, levels or snapshots, and does no I/O
@@ -61,6 +62,7 @@ mod index;
 mod run;
 mod sync;
 mod table;
+mod walk;
 mod writer;
 
 pub use block::{BlockView, Compression, Found};
@@ -72,5 +74,6 @@ pub use fetch::{BlockFetch, FetchLane};
 pub use footer::Properties;
 pub use hash::KeyHash;
 pub use run::RawRun;
-pub use table::{Extent, Table, Verified};
+pub use table::{Extent, Finding, Table, Verified};
+pub use walk::{Damage, Step, TableWalk};
 pub use writer::{TableOptions, TableSummary, TableWriter};

@@ -5,3 +5,4 @@ pub(crate) mod doctor;
 pub(crate) mod get;
 pub(crate) mod put;
 pub(crate) mod scan;
+pub(crate) mod verify;

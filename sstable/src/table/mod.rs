@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ringwood_ring::{Arena, ArenaFull, Disk, File, Lane};
 
-pub use verify::Verified;
+pub use verify::{Finding, Verified};
 
 use crate::block::codec::Decompressor;
 use crate::block::{BlockView, Compression, Layout, seal};
