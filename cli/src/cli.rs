@@ -11,6 +11,7 @@ use crate::bench::flags::BenchArgs;
 use crate::commands::verify::{self, VerifyArgs};
 use crate::escape::unescape;
 use crate::inspect::InspectArgs;
+use crate::shell::ShellArgs;
 use crate::size::parse_size;
 use crate::stats::StatsArgs;
 
@@ -96,6 +97,9 @@ pub(crate) enum Command {
     /// List keys and values in order
     #[command(after_help = SCAN_HELP)]
     Scan(ScanArgs),
+    /// Work on a store line by line: completion, history, batches, snapshots, scripts
+    #[command(after_help = crate::shell::HELP)]
+    Shell(ShellArgs),
     /// Show the tree of a store, or decode one of its files
     #[command(after_help = crate::inspect::HELP)]
     Inspect(InspectArgs),

@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Store(String),
     /// The command went to its end, and not all is as it should be. A sentence.
     Damaged(String),
+    /// It was told already; the exit code is left.
+    Told(u8),
     /// The reader of the output has gone.
     Pipe,
     /// A signal asked for an end.
@@ -44,6 +46,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Store(_) => 3,
             Self::Damaged(_) => 4,
+            Self::Told(code) => *code,
             Self::Signal(number) => 128u8.saturating_add(u8::try_from(*number).unwrap_or(0)),
         }
     }
@@ -52,7 +55,19 @@ impl Failure {
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
             Self::NotFound(text) | Self::Usage(text) | Self::Store(text) | Self::Damaged(text) => Some(text),
-            Self::Pipe | Self::Signal(_) => None,
+            Self::Told(_) | Self::Pipe | Self::Signal(_) => None,
+        }
+    }
+
+    /// The same, in a line of a script.
+    pub(crate) fn in_line(self, number: u64) -> Self {
+        let at = |text: String| format!("line {number}: {text}");
+        match self {
+            Self::NotFound(text) => Self::NotFound(at(text)),
+            Self::Usage(text) => Self::Usage(at(text)),
+            Self::Store(text) => Self::Store(at(text)),
+            Self::Damaged(text) => Self::Damaged(at(text)),
+            other => other,
         }
     }
 
