@@ -21,6 +21,8 @@ mod size;
 mod span;
 mod stats;
 mod terminal;
+mod transfer;
+mod version;
 
 use std::process::ExitCode;
 
@@ -43,7 +45,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let args = bare::expand(std::env::args_os().collect(), &Cli::command());
+    let args: Vec<_> = std::env::args_os().collect();
+    if version::told(&args)? {
+        return Ok(());
+    }
+    let args = bare::expand(args, &Cli::command());
     let line = bench::compat::normalize(args)?;
     let cli = Cli::parse_from(&line.args);
     match &cli.command {
@@ -52,8 +58,12 @@ fn run() -> Result<()> {
         Command::Delete(args) => commands::delete::run(args, &cli.global),
         Command::Scan(args) => commands::scan::run(args, &cli.global),
         Command::Shell(args) => shell::run(args, &cli.global),
+        Command::Dump(args) => transfer::dump::run(args, &cli.global),
+        Command::Load(args) => transfer::load::run(args, &cli.global),
         Command::Inspect(args) => inspect::run(args, &cli.global),
         Command::Verify(args) => commands::verify::run(args, &cli.global),
+        Command::Repair(args) => commands::repair::run(args, &cli.global),
+        Command::Generate(args) => commands::generate::run(args),
         Command::Stats(args) => stats::run(args, &cli.global),
         Command::Doctor(args) => commands::doctor::run(args, &cli.global),
         Command::Bench(args) => bench::run(args, &cli.global, &line),

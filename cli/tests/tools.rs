@@ -223,3 +223,91 @@ fn watching_keeps_nobody_out_and_ends_with_the_signal() {
     assert_eq!(ran.code, 130, "{}", ran.err);
     assert!(ran.text().lines().count() >= 2, "{}", ran.text());
 }
+
+#[test]
+fn repair_saves_what_is_whole_and_lists_the_rest() {
+    let place = filled();
+    // Nothing is wrong: all of it comes over.
+    let ran = place.run(&["repair", "db", "copy"]);
+    assert!(ran.ok().contains("from 3 tables and 1 batches"), "{}", ran.text());
+    for keyspace in ["default", "users"] {
+        let scan = |db: &str| place.run(&["scan", db, "--keyspace", keyspace]).ok().to_owned();
+        assert_eq!(scan("db"), scan("copy"), "{keyspace}");
+    }
+    assert_eq!(place.run(&["get", "copy", "key000100"]).ok(), "newer\n");
+    place.run(&["get", "copy", "key000200"]).fails(1, &[]);
+    place.run(&["repair", "db", "copy"]).fails(3, &["copy"]);
+    // A block is lost, and nothing else.
+    let before = fs::read(table(&place)).unwrap();
+    flip(&table(&place), 4096 + 100);
+    let ran = place.run(&["repair", "db", "saved"]);
+    ran.fails(4, &["one thing"]);
+    assert!(
+        ran.text().contains("keys: key") && ran.text().contains("these blocks are lost"),
+        "{}",
+        ran.text()
+    );
+    let count = |db: &str| place.run(&["scan", db, "--count"]).ok().trim().parse::<u64>().unwrap();
+    assert_eq!(count("copy"), 5000);
+    let left = count("saved");
+    assert!((4900..5000).contains(&left), "{left}");
+    assert_eq!(place.run(&["get", "saved", "late"]).ok(), "in the log\n");
+    place.run(&["verify", "saved"]).ok();
+    let json = place.run(&["repair", "db", "saved2", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(json.text()).unwrap();
+    assert_eq!((json.code, object["lost"].as_array().unwrap().len()), (4, 1), "{object}");
+    fs::write(table(&place), before).unwrap();
+    // CURRENT is gone, and a table: the manifest is found, the rest is saved.
+    fs::remove_file(place.join("db/CURRENT")).unwrap();
+    let ran = place.run(&["repair", "db", "found"]);
+    ran.fails(4, &["one thing"]);
+    assert_eq!(count("found"), 5000);
+    assert_eq!(place.run(&["scan", "found", "--keyspace", "users"]).ok(), "ada\tLovelace\n");
+    fs::remove_file(table(&place)).unwrap();
+    place.run(&["repair", "db", "less"]).fails(4, &["2 things"]);
+    assert_eq!(place.run(&["scan", "less", "--count"]).ok(), "2\n");
+    // The log is damaged: the tables are saved.
+    let place = filled();
+    for log in files(&place.join("db/wal"), ".log") {
+        flip(&log, 24);
+    }
+    place.run(&["repair", "db", "saved"]).fails(4, &["one thing"]);
+    place.run(&["get", "saved", "key000001"]).ok();
+    // No manifest at all: the tables are saved, though nobody knows whose they were.
+    for manifest in files(&place.join("db"), "MANIFEST-000001") {
+        fs::write(manifest, "nothing").unwrap();
+    }
+    place.run(&["repair", "db", "anon"]).fails(4, &["lost"]);
+    assert_eq!(place.run(&["get", "anon", "key000100", "--keyspace", "lost+found"]).ok(), "newer\n");
+    for (dir, word) in [("nowhere", "nowhere"), ("photos", "photos")] {
+        let _ = fs::create_dir(place.join("photos"));
+        let _ = fs::write(place.join("photos/cat.jpg"), "meow");
+        place.run(&["repair", dir, "x"]).fails(3, &[word]);
+        assert!(!place.join("x").exists());
+    }
+}
+
+#[test]
+fn pages_and_completions_come_from_the_table_of_commands() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = place.run(&["generate", shell]);
+        for command in ["inspect", "verify", "shell", "load"] {
+            assert!(ran.ok().contains(command), "{shell}: {command}");
+        }
+    }
+    let page = place.run(&["generate", "man"]);
+    assert!(page.ok().starts_with(".ie") && page.text().contains("Exit codes"), "{}", page.text());
+    fs::create_dir(place.join("man1")).unwrap();
+    place.run(&["generate", "man", "--dir", "man1"]).ok();
+    assert!(files(&place.join("man1"), ".1").len() > 10);
+    let load = fs::read_to_string(place.join("man1/ringwood-load.1")).unwrap();
+    assert!(load.contains("on\\-error") && load.contains("Examples:"), "{load}");
+    place.run(&["generate", "man", "--dir", "nowhere"]).fails(3, &["nowhere"]);
+    let version = place.run(&["--version"]);
+    assert!(
+        version.ok().contains("\nI/O through ") && version.text().starts_with("ringwood 0."),
+        "{}",
+        version.text()
+    );
+}
