@@ -5,19 +5,23 @@
 //! that one thread and one seed decide everything.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
 use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::thread::futex::{self, Timespec};
 
 /// Makes one step of background work in the simulation. Returns false if there was nothing to do.
 pub type Stepper = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// See the module documentation. A notify with nobody waiting costs one fence and one load.
+/// See the module documentation. A notify with nobody waiting costs one fence and one load; else it and each wait are one system call, and
+/// those who wake have no lock to queue up for.
 #[derive(Default)]
 pub struct Gate {
     waiters: AtomicUsize,
-    lock: Mutex<()>,
-    opened: Condvar,
+    /// Notifies that found someone waiting: what a waiter sleeps on.
+    epoch: AtomicU32,
     stepper: Option<Stepper>,
 }
 
@@ -60,28 +64,21 @@ impl Gate {
         if condition() {
             return true;
         }
+        let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
         self.waiters.fetch_add(1, Ordering::SeqCst);
         // Pairs with the fence in `notify`, for conditions that load with less than SeqCst.
         fence(Ordering::SeqCst);
-        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let held = loop {
-            // Checked under the lock: a notifier that saw our count takes the lock before it wakes us.
+            // Before the condition: whoever makes it true afterwards moves the epoch on, and then we do not fall asleep.
+            let epoch = self.epoch.load(Ordering::SeqCst);
             if condition() {
                 break true;
             }
-            match timeout {
-                None => guard = self.opened.wait(guard).unwrap_or_else(PoisonError::into_inner),
-                Some(t) => {
-                    let (g, timed_out) =
-                        self.opened.wait_timeout(guard, t).unwrap_or_else(PoisonError::into_inner);
-                    guard = g;
-                    if timed_out.timed_out() {
-                        break condition();
-                    }
-                }
+            let slept = futex::wait(&self.epoch, futex::Flags::PRIVATE, epoch, timeout.as_ref());
+            if slept == Err(Errno::TIMEDOUT) {
+                break condition();
             }
         };
-        drop(guard);
         self.waiters.fetch_sub(1, Ordering::SeqCst);
         held
     }
@@ -91,8 +88,9 @@ impl Gate {
         // Pairs with the SeqCst add in the waiter: either we see its count, or it sees our change.
         fence(Ordering::SeqCst);
         if self.waiters.load(Ordering::SeqCst) > 0 {
-            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-            self.opened.notify_all();
+            self.epoch.fetch_add(1, Ordering::SeqCst);
+            // It fails for no address that is ours.
+            let _ = futex::wake(&self.epoch, futex::Flags::PRIVATE, i32::MAX as u32);
         }
     }
 

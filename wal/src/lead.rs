@@ -1,4 +1,4 @@
-//! Leading: a waiter writes its own commit group.
+//! Leading: a waiter writes its own commit group, and those of all who wait with it.
 //!
 //! On the leader's lane, which belongs to whoever holds the turn, and with nothing left in flight when it leaves (rule R0: a request
 //! belongs to the thread that submitted it). One group is all that it does: it begins after the leader's append, so it covers it.
@@ -25,17 +25,27 @@ pub struct Lead<'a> {
     in_group: bool,
 }
 
+/// What one who has asked is to do.
+pub(crate) enum Asked<'a> {
+    /// Write the group.
+    Lead(Lead<'a>),
+    /// Wait: the log thread or the leader before has been told, or will look by itself.
+    Wait,
+    /// Wait while the group gathers; then tell the log thread, and wait.
+    Linger,
+}
+
 impl<'a> Lead<'a> {
-    /// Asks for everything before `lsn` to be durable, and takes the turn if that is right. Otherwise the log thread or the leader
-    /// before has been told, or will look by itself.
-    pub(crate) fn ask(core: &'a Core, lsn: Lsn) -> Option<Self> {
+    /// Asks for everything before `lsn` to be durable, and takes the turn if that is right.
+    pub(crate) fn ask(core: &'a Core, lsn: Lsn) -> Asked<'a> {
         let shared = &*core.shared;
         let before = shared.turns.0.ask(lsn);
         match shared.turns.0.turn(before, &shared.progress.0.durable) {
-            Turn::Wait => return None,
+            Turn::Wait => return Asked::Wait,
+            Turn::Linger => return Asked::Linger,
             Turn::Tell => {
                 shared.work.notify();
-                return None;
+                return Asked::Wait;
             }
             Turn::Lead => {}
         }
@@ -44,9 +54,9 @@ impl<'a> Lead<'a> {
         let lead = Lead { core, writing: Some(writing), lsn, in_group: false };
         if shared.stopped().is_some() || !has_lane {
             // Leaving, it wakes the log thread.
-            return None;
+            return Asked::Wait;
         }
-        Some(lead)
+        Asked::Lead(lead)
     }
 
     /// Steps, waiting, until the position that was asked for is durable. Nothing is in flight then.
@@ -125,6 +135,6 @@ impl Drop for Lead<'_> {
         while self.in_group && self.step(true).is_ok() {}
         // First the lock, then the turn: who takes the turn finds the lock free.
         self.writing = None;
-        self.core.leave();
+        self.core.hand_over();
     }
 }

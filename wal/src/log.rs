@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ringwood_ring::PAGE;
 
-use crate::lead::Lead;
+use crate::lead::{Asked, Lead};
 use crate::shared::Shared;
 use crate::stats::WalStats;
 use crate::writing::Core;
@@ -54,8 +55,8 @@ impl Log {
     /// Waits until everything before `lsn` is durable.
     ///
     /// A caller that finds the log idle, and nobody else waiting, writes and syncs it itself, with one call into the kernel and no
-    /// other thread. All callers that wait while a group is on its way to the disk share the next one, which the log thread writes:
-    /// one write and one sync for all of them.
+    /// other thread. All callers that wait while a group is on its way to the disk share the next one: one write and one sync for
+    /// all of them. It waits a moment for those whom the last one served, if they tend to be back at once.
     ///
     /// # Errors
     /// [`Poisoned`](WalError::Poisoned) if a write or sync failed: whether the bytes are durable is unknown, and nobody was told
@@ -64,12 +65,26 @@ impl Log {
     /// # Panics
     /// If `lsn` was never appended.
     pub fn wait_durable(&self, lsn: Lsn) -> Result<()> {
+        assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
+        let shared = self.shared();
+        if lsn <= shared.durable() {
+            return Ok(());
+        }
         // In the simulation there is no log thread: who waits steps the background instead. The seed says when to lead.
-        if self.shared().is_stepped && self.core.disk.random() & 1 == 0 {
-            assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
+        if shared.is_stepped && self.core.disk.random() & 1 == 0 {
             self.want_durable(lsn);
-        } else if let Some(lead) = self.lead(lsn) {
-            return lead.run();
+            return self.wait(lsn, Shared::durable);
+        }
+        match Lead::ask(&self.core, lsn) {
+            Asked::Lead(lead) => return lead.run(),
+            Asked::Wait => {}
+            Asked::Linger => {
+                let left = Duration::from_nanos(self.core.gather_left());
+                let is_over = || shared.stopped().is_some() || shared.durable() >= lsn;
+                if !shared.settled.wait_timeout(left, is_over) && shared.turns.0.is_free() {
+                    shared.work.notify();
+                }
+            }
         }
         self.wait(lsn, Shared::durable)
     }
@@ -84,7 +99,14 @@ impl Log {
             return None;
         }
         assert!(lsn <= self.appended(), "waiting for position {lsn}, which was never appended");
-        Lead::ask(&self.core, lsn)
+        match Lead::ask(&self.core, lsn) {
+            Asked::Lead(lead) => Some(lead),
+            Asked::Wait => None,
+            Asked::Linger => {
+                self.shared().work.notify();
+                None
+            }
+        }
     }
 
     /// Waits until everything before `lsn` survives the death of the process: at once where the staging file is mapped, else

@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) records: Padded<AtomicU64>,
     pub(crate) counts: Counts,
     pub(crate) staging: Watch,
+    /// When the log thread gives up gathering.
+    pub(crate) gather_until: AtomicU64,
     /// The log thread wants to look after segments when the tail is here.
     prepare_at: AtomicU64,
     /// No threads: who waits steps.
@@ -103,6 +105,7 @@ impl Shared {
             records: Padded::default(),
             counts: Counts::default(),
             staging,
+            gather_until: AtomicU64::new(0),
             prepare_at: AtomicU64::new(Lsn::MAX),
             is_stepped: stepper.is_some(),
             staging_survives,

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ringwood_ring::{Completion, Disk, Lane};
 
+use crate::pump::gather::Gather;
 use crate::pump::group::{Finished, GroupWriter};
 use crate::pump::segments::Segments;
 use crate::pump::trial::Trial;
@@ -47,8 +48,10 @@ pub(crate) struct Groups {
     asks: u64,
     mode: SyncMode,
     trial: Trial,
-    /// When the group in flight began, if it is of interest to the trial.
-    began: Option<u64>,
+    gather: Gather,
+    /// Whether the group in flight is synced, and when it began.
+    sync: bool,
+    began: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,7 +80,8 @@ impl Core {
         staging: Consumer,
     ) -> Arc<Self> {
         let (mode, trial) = (options.sync_mode, Trial::new());
-        let groups = Groups { writer, staging, asks: 0, mode, trial, began: None };
+        let gather = Gather::default();
+        let groups = Groups { writer, staging, asks: 0, mode, trial, gather, sync: false, began: 0 };
         let writing = Writing { groups, lane: None, done: Vec::new() };
         Arc::new(Self {
             shared,
@@ -99,7 +103,7 @@ impl Core {
         lock(&self.writing)
     }
 
-    /// Whether a group is due now, and if so, whether it is to be durable. Time does not count here.
+    /// Whether a group is due now, and if so, whether it is to be durable. Time counts only for groups that gather.
     pub(crate) fn due(&self) -> Option<bool> {
         let shared = &*self.shared;
         // The tail last: it is the largest and only grows.
@@ -107,7 +111,7 @@ impl Core {
         let tail = shared.appended();
         let requests = &shared.requests.0;
         let sync = tail > durable
-            && (shared.turns.0.wanted() > durable
+            && ((shared.turns.0.wanted() > durable && self.gather_left() == 0)
                 || requests.close.load(Ordering::SeqCst)
                 || tail - durable >= self.unsynced_bytes_max);
         let staged = tail - written;
@@ -118,24 +122,50 @@ impl Core {
         (sync || write).then_some(sync)
     }
 
-    /// Gives the turn back after leading, and wakes the log thread if there is work for it.
-    pub(crate) fn leave(&self) {
+    /// Nanoseconds that the next group still waits for more to ask; 0 if it does not.
+    pub(crate) fn gather_left(&self) -> u64 {
+        if !self.shared.turns.0.is_gathering() {
+            return 0;
+        }
+        self.shared.gather_until.load(Ordering::SeqCst).saturating_sub(self.disk.now())
+    }
+
+    /// Whether someone waits for a group that gathers.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let turns = &self.shared.turns.0;
+        turns.is_gathering() && turns.wanted() > self.shared.durable()
+    }
+
+    /// Gives the turn back after a group, and wakes those who wait for it: in this order, so that whoever is back before the last is awake
+    /// finds it free.
+    ///
+    /// Returns whether someone waits already for a group that gathers: for them the log thread keeps the time. Who asks from now on
+    /// does so alone.
+    pub(crate) fn leave(&self) -> bool {
         let shared = &*self.shared;
         shared.turns.0.leave();
+        let is_awaited = self.is_awaited();
+        shared.settled.notify();
+        shared.room.notify();
+        is_awaited
+    }
+
+    /// As [`leave`](Self::leave), after leading: wakes the log thread if there is work for it.
+    pub(crate) fn hand_over(&self) {
+        let is_awaited = self.leave();
+        let shared = &*self.shared;
         let closing = shared.requests.0.close.load(Ordering::SeqCst);
-        if closing || self.due().is_some() || shared.wants_segment() {
+        if closing || is_awaited || self.due().is_some() || shared.wants_segment() {
             shared.work.notify();
         }
     }
 
-    /// Says what a finished group has made of the log.
+    /// Says what a finished group has made of the log; whoever waits for it is woken by [`leave`](Self::leave).
     fn publish(&self, finished: &Finished) {
         let shared = &*self.shared;
         let progress = &shared.progress.0;
         progress.written.store(finished.end, Ordering::Release);
         progress.durable.store(finished.durable, Ordering::SeqCst);
-        shared.settled.notify();
-        shared.room.notify();
     }
 }
 
@@ -148,6 +178,8 @@ impl Groups {
         let askers = asks - self.asks;
         self.asks = asks;
         shared.turns.0.serve(askers);
+        shared.turns.0.gather(0);
+        self.gather.begins(askers);
         shared.requests.0.staging_room.store(false, Ordering::SeqCst);
         let tail = self.staging.refresh();
         let staged = tail - self.writer.written();
@@ -161,7 +193,7 @@ impl Groups {
             SyncMode::Chain => false,
             SyncMode::Dsync => true,
         };
-        self.began = (is_lone && self.mode == SyncMode::Auto).then(|| core.disk.now());
+        (self.sync, self.began) = (sync, core.disk.now());
         let begun = self.writer.begin(tail, sync, dsync, &core.segments, &self.staging, lane);
         self.writer.count(counts);
         begun
@@ -172,7 +204,7 @@ impl Groups {
         self.writer.in_flight()
     }
 
-    /// Takes in a completion of the group. Returns whether the group is over; all has been told by then, but the turn is still held.
+    /// Takes in a completion of the group. Returns whether the group is over; all has been said by then, but nobody woken: the turn is still held.
     pub(crate) fn complete(
         &mut self,
         core: &Core,
@@ -185,9 +217,21 @@ impl Groups {
             return Ok(false);
         };
         self.staging.free(finished.end);
+        let (turns, now) = (&core.shared.turns.0, core.disk.now());
+        let served = turns.served();
+        // Before anyone is told: who comes back finds it.
+        if self.sync && !core.shared.is_stepped {
+            let others = turns.asks() - self.asks;
+            if let Some((all, wait)) = self.gather.ends(served, others, now.saturating_sub(self.began)) {
+                core.shared.gather_until.store(now.saturating_add(wait), Ordering::SeqCst);
+                turns.gather(self.asks + all);
+            }
+        }
         core.publish(&finished);
-        if let (Some(began), Some(dsync)) = (self.began.take(), finished.choice) {
-            self.trial.record(dsync, began, core.disk.now());
+        if let (true, Some(dsync)) =
+            (self.sync && served <= 1 && self.mode == SyncMode::Auto, finished.choice)
+        {
+            self.trial.record(dsync, self.began, now);
         }
         Ok(true)
     }

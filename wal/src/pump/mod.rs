@@ -14,6 +14,7 @@
 //! may have dropped the bytes and would report success for nothing. A disk that is full while the *next* segment is prepared is
 //! no such failure: appends that would need that segment are refused until it can be had.
 
+pub(crate) mod gather;
 pub(crate) mod group;
 pub(crate) mod prepare;
 pub(crate) mod segments;
@@ -343,7 +344,7 @@ impl Pump {
                 Ok(true) => {
                     self.in_group = false;
                     // What was asked for meanwhile is seen in the next step, before any sleep.
-                    self.core.shared.turns.0.leave();
+                    self.core.leave();
                 }
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -374,6 +375,7 @@ impl Pump {
         let shared = &*core.shared;
         let written = shared.written();
         let released = self.released;
+        let gather_left = core.gather_left();
         let asked = || {
             let requests = &shared.requests.0;
             requests.segment.load(Ordering::SeqCst)
@@ -381,11 +383,18 @@ impl Pump {
                 || shared.wants_segment()
                 // A leader looks when it leaves.
                 || (shared.turns.0.is_free()
-                    && (requests.close.load(Ordering::SeqCst) || core.due().is_some()))
+                    && (requests.close.load(Ordering::SeqCst)
+                        || core.due().is_some()
+                        // It is to keep the time.
+                        || (gather_left == 0 && core.is_awaited())))
         };
         let is_quiet = shared.appended() == written && written == self.slept_at;
         self.slept_at = written;
         self.quiet_rounds = if is_quiet { self.quiet_rounds + 1 } else { 0 };
+        if gather_left > 0 {
+            shared.work.wait_timeout(Duration::from_nanos(gather_left), asked);
+            return;
+        }
         if self.quiet_rounds <= QUIET_ROUNDS_MAX {
             let waited = self.staged_since.map_or(0, |(_, since)| core.disk.now().saturating_sub(since));
             let left = self.options.drain_ns.saturating_sub(waited).max(1_000_000);

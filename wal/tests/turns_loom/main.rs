@@ -28,6 +28,10 @@ struct Log {
     durable: AtomicU64,
     close: AtomicBool,
     closed: AtomicBool,
+    /// Time is up for whatever gathers.
+    expired: AtomicBool,
+    /// The log thread sleeps no longer than until then.
+    pump_keeps_time: AtomicBool,
     /// For the holder alone: how many had asked when the last group began.
     writing: UnsafeCell<u64>,
     work: Gate,
@@ -40,13 +44,28 @@ unsafe impl Sync for Log {}
 unsafe impl Send for Log {}
 
 impl Log {
+    /// A log whose time is always up: what gathers is due at once.
     fn new() -> Arc<Self> {
+        let log = Self::gathering();
+        log.turns.serve(0);
+        log.turns.gather(0);
+        log.expired.store(true, SeqCst);
+        log
+    }
+
+    /// A log whose last group served two: the next waits for two, until [`tick`](Self::tick).
+    fn gathering() -> Arc<Self> {
+        let turns = Turns::new();
+        turns.serve(2);
+        turns.gather(2);
         Arc::new(Self {
-            turns: Turns::new(),
+            turns,
             appended: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             close: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
+            pump_keeps_time: AtomicBool::new(false),
             writing: UnsafeCell::new(0),
             work: Gate::new(),
             settled: Gate::new(),
@@ -56,7 +75,18 @@ impl Log {
     /// `Core::due`.
     fn is_due(&self) -> bool {
         let durable = self.durable.load(SeqCst);
-        self.appended.load(SeqCst) > durable && (self.turns.wanted() > durable || self.close.load(SeqCst))
+        let is_gathering = self.turns.is_gathering() && !self.expired.load(SeqCst);
+        self.appended.load(SeqCst) > durable
+            && ((self.turns.wanted() > durable && !is_gathering) || self.close.load(SeqCst))
+    }
+
+    /// Time passes, once.
+    fn tick(&self) {
+        self.expired.store(true, SeqCst);
+        self.settled.notify();
+        if self.pump_keeps_time.load(SeqCst) {
+            self.work.notify();
+        }
     }
 
     /// A group, from its beginning to its end.
@@ -66,11 +96,27 @@ impl Log {
             // SAFETY: the turn is ours, as loom checks.
             let askers = asks - unsafe { std::mem::replace(&mut *last, asks) };
             self.turns.serve(askers);
+            self.turns.gather(0);
             let tail = self.appended.load(SeqCst);
             thread::yield_now();
+            let all = self.turns.served() + self.turns.asks() - asks;
+            if all >= 2 {
+                self.turns.gather(asks + all);
+            }
             self.durable.store(tail, SeqCst);
         });
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.turns.is_gathering() && self.turns.wanted() > self.durable.load(SeqCst)
+    }
+
+    /// `Core::leave`.
+    fn leave(&self) -> bool {
+        self.turns.leave();
+        let is_awaited = self.is_awaited();
         self.settled.notify();
+        is_awaited
     }
 
     /// `Log::wait_durable` after an append.
@@ -82,13 +128,20 @@ impl Log {
                 if self.durable.load(SeqCst) < end {
                     self.write();
                 }
-                self.turns.leave();
-                if self.close.load(SeqCst) || self.is_due() {
+                let is_awaited = self.leave();
+                if self.close.load(SeqCst) || is_awaited || self.is_due() {
                     self.work.notify();
                 }
             }
             Turn::Tell => self.work.notify(),
             Turn::Wait => {}
+            Turn::Linger => {
+                let is_over = || self.closed.load(SeqCst) || self.durable.load(SeqCst) >= end;
+                self.settled.wait_until(|| is_over() || self.expired.load(SeqCst));
+                if !is_over() && self.turns.is_free() {
+                    self.work.notify();
+                }
+            }
         }
         self.settled.wait_until(|| self.closed.load(SeqCst) || self.durable.load(SeqCst) >= end);
     }
@@ -100,7 +153,7 @@ impl Log {
                 if self.is_due() {
                     self.write();
                 }
-                self.turns.leave();
+                self.leave();
                 continue;
             }
             if self.close.load(SeqCst) && self.turns.try_take(Holder::Pump) {
@@ -114,7 +167,13 @@ impl Log {
                 self.turns.leave();
                 continue;
             }
-            self.work.wait_until(|| self.turns.is_free() && (self.close.load(SeqCst) || self.is_due()));
+            let keeps_time = self.turns.is_gathering() && !self.expired.load(SeqCst);
+            self.pump_keeps_time.store(keeps_time, SeqCst);
+            self.work.wait_until(|| {
+                (keeps_time && self.expired.load(SeqCst))
+                    || (self.turns.is_free()
+                        && (self.close.load(SeqCst) || self.is_due() || (!keeps_time && self.is_awaited())))
+            });
         }
     }
 
@@ -194,6 +253,60 @@ fn a_leader_hands_over_to_the_log_thread() {
             log.work.notify();
         }
         waiter.join().unwrap();
+        log.close();
+        pump.join().unwrap();
+    });
+}
+
+/// A group waits for two of whom one comes: time is up at some moment, and nobody waits for ever.
+#[test]
+fn a_group_that_gathers_begins_at_last() {
+    model(2, || {
+        let log = Log::gathering();
+        let pump = spawn(&log, Log::run);
+        let clock = spawn(&log, Log::tick);
+        log.commit();
+        clock.join().unwrap();
+        log.close();
+        pump.join().unwrap();
+        assert_eq!(log.durable.load(SeqCst), 1);
+    });
+}
+
+/// Two waiters whom a group waits for, and who both come: no time needs to pass.
+#[test]
+fn the_last_of_those_who_gather_begins_the_group() {
+    model(2, || {
+        let log = Log::gathering();
+        let pump = spawn(&log, Log::run);
+        let other = spawn(&log, Log::commit);
+        log.commit();
+        other.join().unwrap();
+        log.close();
+        pump.join().unwrap();
+        assert_eq!(log.durable.load(SeqCst), 2);
+    });
+}
+
+/// One who asks while the group in flight makes the next one gather, and those whom it waits for never come: the log thread keeps the
+/// time, whoever wrote the group.
+#[test]
+fn who_asked_before_a_group_gathers_is_served() {
+    model(2, || {
+        let log = Log::gathering();
+        log.turns.gather(0);
+        assert!(log.turns.try_take(Holder::Leader));
+        let waiter = spawn(&log, Log::commit);
+        let pump = spawn(&log, Log::run);
+        let clock = spawn(&log, Log::tick);
+        // What `write` and the end of leading say.
+        log.turns.gather(2);
+        let is_awaited = log.leave();
+        if is_awaited || log.is_due() {
+            log.work.notify();
+        }
+        waiter.join().unwrap();
+        clock.join().unwrap();
         log.close();
         pump.join().unwrap();
     });
