@@ -80,11 +80,13 @@ impl Failure {
     }
 
     /// A store that cannot be taken: whatever the reason, the command line was right.
+    #[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
     pub(crate) fn of_store(e: ringwood::Error) -> Self {
         Self::Store(e.to_string())
     }
 
     /// A file that cannot be decoded: damage is what was asked about.
+    #[allow(clippy::needless_pass_by_value, reason = "made for map_err")]
     pub(crate) fn of_file(e: ringwood::Error) -> Self {
         match e.kind() {
             ErrorKind::Corrupt => Self::Damaged(e.to_string()),

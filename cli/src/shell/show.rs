@@ -80,9 +80,9 @@ impl<'a> Entries<'a> {
                 if let Some(value) = value {
                     line.push('\t');
                     if mode == Mode::Hex {
-                        line.push_str(&mode.bytes(value))
+                        line.push_str(&mode.bytes(value));
                     } else {
-                        escape_to(value, &mut line)
+                        escape_to(value, &mut line);
                     }
                 }
                 self.line(&line)

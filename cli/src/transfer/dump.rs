@@ -143,7 +143,7 @@ fn write_to<W: Write>(
         if let Sink::Binary(writer) = &mut sink {
             writer.keyspace(&name).map_err(out)?;
         }
-        entries(&snapshot, &keyspace, args, interrupt, &mut |key, value| {
+        entries(&snapshot, &keyspace, args, interrupt, |key, value| {
             bytes += (key.len() + value.len()) as u64;
             bar.set(bytes, 0);
             sink.put(key, value).map_err(out)
@@ -158,7 +158,7 @@ fn entries(
     keyspace: &Keyspace,
     args: &DumpArgs,
     interrupt: &Interrupt,
-    put: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
+    mut put: impl FnMut(&[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
     let [prefix, from, to] = [&args.prefix, &args.from, &args.to].map(|b| b.as_ref().map(|b| &b.0[..]));
     let Some(span) = Span::new(prefix, from, to) else { return Ok(()) };

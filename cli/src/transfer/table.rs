@@ -61,7 +61,7 @@ pub(super) fn csv(input: impl Read, shape: &Shape, feed: &mut Feed) -> Result<()
             Whole::Object => match object(&row, &names) {
                 Ok(text) => feed.put(line, at, &row[key], text.as_bytes())?,
                 Err(field) => {
-                    feed.complain(wrong(field, "the field is no UTF-8; choose a --value".into()))?
+                    feed.complain(wrong(field, "the field is no UTF-8; choose a --value".into()))?;
                 }
             },
         }

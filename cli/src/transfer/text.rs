@@ -37,7 +37,7 @@ impl Field {
 }
 
 /// Hands on each line without its end; an empty one is left out.
-fn lines(input: impl Read, each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Stop>) -> Result<(), Stop> {
+fn lines(input: impl Read, mut each: impl FnMut(u64, &[u8]) -> Result<(), Stop>) -> Result<(), Stop> {
     let mut input = BufReader::with_capacity(256 << 10, input);
     let mut line = Vec::new();
     for number in 1.. {
@@ -64,7 +64,7 @@ fn lines(input: impl Read, each: &mut dyn FnMut(u64, &[u8]) -> Result<(), Stop>)
 
 /// A key, a tab, a value; by the rule for bytes, or, if `raw`, as they are.
 pub(super) fn tsv(input: impl Read, raw: bool, feed: &mut Feed) -> Result<(), Stop> {
-    lines(input, &mut |number, line| {
+    lines(input, |number, line| {
         let wrong = |column: usize, what: String| Complaint { line: number, column: column as u64, what };
         let Some(tab) = line.iter().position(|b| *b == b'\t') else {
             return feed.complain(wrong(1, "there is no tab between key and value".into()));
@@ -93,7 +93,7 @@ pub(super) fn jsonl(
     value: Option<&Field>,
     feed: &mut Feed,
 ) -> Result<(), Stop> {
-    lines(input, &mut |number, line| match read_object(line, key, value) {
+    lines(input, |number, line| match read_object(line, key, value) {
         Ok((key, value)) => feed.put(number, 1, &key, &value),
         Err((column, what)) => feed.complain(Complaint { line: number, column, what }),
     })

@@ -146,7 +146,7 @@ impl Inspector {
         for (name, tables) in groups {
             writer.keyspace(&name)?;
             saved.tables += tables.len() as u64;
-            let mut merge = Merge::new(&self.reach.disk, tables);
+            let mut merge = Merge::new(&self.reach.disk, &tables);
             let (mut last, mut entries): (Option<Vec<u8>>, u64) = (None, 0);
             while let Some(walk) = merge.next(&mut *self.reach.lane, &name, &mut saved.lost)? {
                 let entry = walk.entry();
@@ -286,17 +286,20 @@ impl Writer {
     }
 }
 
+/// Key, sequence number and walk of an entry; the least key, and of one key the newest version, is the greatest in the heap.
+type Head = Reverse<(Vec<u8>, Reverse<u64>, usize)>;
+
 /// Entries of many tables in order: key ascending, newest first. A table is read from when the merge comes to its first key.
 struct Merge {
     walks: Vec<TableWalk>,
-    /// Key, sequence number and walk of the next entry of each; before its first, a walk has its table's bound.
-    heads: BinaryHeap<Reverse<(Vec<u8>, Reverse<u64>, usize)>>,
+    /// The next entry of each walk; before its first, its table's first key with a sequence number above all.
+    heads: BinaryHeap<Head>,
     /// The walk that gave the last entry.
     taken: Option<usize>,
 }
 
 impl Merge {
-    fn new(disk: &Arc<dyn ringwood_ring::Disk>, tables: Vec<Arc<Table>>) -> Self {
+    fn new(disk: &Arc<dyn ringwood_ring::Disk>, tables: &[Arc<Table>]) -> Self {
         // One read in flight: the walks share a lane.
         let walks: Vec<_> = tables.iter().map(|table| TableWalk::new(disk, table, READ_BYTES, 1)).collect();
         let bound = |(i, table): (usize, &Arc<Table>)| {
