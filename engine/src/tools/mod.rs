@@ -1,7 +1,7 @@
 //! Looking into a store from outside, for tools: [`Inspector`] reads a store that nobody has open and changes nothing in it;
-//! [`inspect_file`] decodes one file; [`salvage`] saves what is whole into a new store.
+//! [`inspect_file`] decodes one file; [`salvage()`] saves what is whole into a new store.
 //!
-//! One thread uses an inspector. Its reads are counted as [`Class::Control`](crate::Class::Control) and [`Class::Log`](crate::Class::Log).
+//! One thread uses an inspector. Its reads are counted as `Class::Control` and `Class::Log`.
 
 mod file;
 mod peek;
