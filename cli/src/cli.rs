@@ -31,6 +31,7 @@ Examples:
   ringwood put data greeting 'hello, world'     make a store in ./data, put a key
   ringwood get data greeting                    hello, world
   ringwood scan data --prefix gre               greeting	hello, world
+  ringwood data                                 a shell: Tab completes, help lists the commands
   ringwood doctor                               what this machine gives Ringwood
   ringwood bench                                watch it run on this disk for a minute";
 
