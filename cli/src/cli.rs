@@ -8,8 +8,16 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::flags::BenchArgs;
+use crate::commands::generate::{self, GenerateArgs};
+use crate::commands::repair::{self, RepairArgs};
+use crate::commands::verify::{self, VerifyArgs};
 use crate::escape::unescape;
+use crate::inspect::InspectArgs;
+use crate::shell::ShellArgs;
 use crate::size::parse_size;
+use crate::stats::StatsArgs;
+use crate::transfer::dump::{self, DumpArgs};
+use crate::transfer::load::{self, LoadArgs};
 
 const ABOUT: &str = "Ringwood: an ordered key-value store in a directory, every byte of it through io_uring";
 
@@ -17,12 +25,13 @@ const AFTER_HELP: &str = r"Keys and values are bytes, typed and shown by one rul
 \\ \n \t \r are backslash, newline, tab and carriage return; \xNN is the byte NN (hex).
 
 Exit codes: 0 done, 1 key not found, 2 wrong command line, 3 the store or the system
-failed the command, 130 stopped by Ctrl-C.
+failed the command, 4 damage found or something skipped, 130 stopped by Ctrl-C.
 
 Examples:
   ringwood put data greeting 'hello, world'     make a store in ./data, put a key
   ringwood get data greeting                    hello, world
   ringwood scan data --prefix gre               greeting	hello, world
+  ringwood data                                 a shell: Tab completes, help lists the commands
   ringwood doctor                               what this machine gives Ringwood
   ringwood bench                                watch it run on this disk for a minute";
 
@@ -93,9 +102,33 @@ pub(crate) enum Command {
     /// List keys and values in order
     #[command(after_help = SCAN_HELP)]
     Scan(ScanArgs),
+    /// Work on a store line by line: completion, history, batches, snapshots, scripts
+    #[command(after_help = crate::shell::HELP)]
+    Shell(ShellArgs),
+    /// Write a store to a file: binary (all of it), TSV, CSV, JSON lines
+    #[command(after_help = dump::HELP)]
+    Dump(DumpArgs),
+    /// Read entries from a file: a binary dump, TSV, CSV, JSON lines
+    #[command(after_help = load::HELP)]
+    Load(Box<LoadArgs>),
+    /// Show the tree of a store, or decode one of its files
+    #[command(after_help = crate::inspect::HELP)]
+    Inspect(InspectArgs),
+    /// Read everything and tell what is damaged and what that means
+    #[command(after_help = verify::HELP)]
+    Verify(VerifyArgs),
+    /// Save what is whole of a damaged store into a new one
+    #[command(after_help = repair::HELP)]
+    Repair(RepairArgs),
+    /// Show levels, cache, memory and I/O
+    #[command(after_help = crate::stats::HELP)]
+    Stats(StatsArgs),
     /// Tell what this machine and directory give Ringwood, and what to do about it
     #[command(after_help = DOCTOR_HELP)]
     Doctor(DoctorArgs),
+    /// Write man pages or shell completions
+    #[command(after_help = generate::HELP)]
+    Generate(GenerateArgs),
     /// Measure; without options, show what the store does on this disk in a minute at most
     Bench(Box<BenchArgs>),
 }
@@ -225,7 +258,7 @@ pub(crate) enum Input {
     Bytes(Vec<u8>),
 }
 
-fn bytes() -> impl TypedValueParser<Value = Bytes> {
+pub(crate) fn bytes() -> impl TypedValueParser<Value = Bytes> {
     OsStringValueParser::new().try_map(|text| read_bytes(&text).map(Bytes))
 }
 

@@ -50,16 +50,13 @@ impl Store {
     /// [`Failure::Store`] if there is none, or it cannot be opened.
     pub(crate) fn open(dir: &Path, global: &Global, create: bool) -> Result<Self> {
         let opened = options(global).create_if_missing(create).open(dir);
-        let db = opened.map_err(|e| Failure::store(e.to_string()))?;
+        let db = opened.map_err(Failure::of_store)?;
         let keyspace = match &global.keyspace {
             None => None,
             Some(name) => {
                 let known = db.keyspaces();
                 if !create && !known.contains(name) {
-                    let known = known.join(", ");
-                    return Err(Failure::store(format!(
-                        "the store has no keyspace {name:?}; it has: {known}"
-                    )));
+                    return Err(Failure::no_keyspace(name, &known));
                 }
                 Some(db.keyspace(name)?)
             }

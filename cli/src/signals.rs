@@ -27,9 +27,14 @@ impl Interrupt {
     /// # Errors
     /// If the kernel refuses the handlers or the thread.
     pub(crate) fn install() -> Result<Self> {
+        Self::install_for(&[SIGINT, SIGTERM, SIGHUP])
+    }
+
+    /// As [`install`](Self::install), for these signals.
+    pub(crate) fn install_for(numbers: &[i32]) -> Result<Self> {
         let cannot = |e| Failure::store(format!("cannot catch signals: {e}"));
         let interrupt = Self::default();
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(cannot)?;
+        let mut signals = Signals::new(numbers).map_err(cannot)?;
         let seen = interrupt.clone();
         let catcher = move || {
             for number in signals.forever() {
@@ -54,6 +59,11 @@ impl Interrupt {
             0 => Ok(()),
             number => Err(Failure::Signal(number)),
         }
+    }
+
+    /// Whether a signal asked for an end, and forgets it: for a shell, which goes on.
+    pub(crate) fn take(&self) -> bool {
+        self.number.swap(0, Relaxed) != 0
     }
 
     /// What a second signal does before the process exits, in place of what was set before.

@@ -48,7 +48,10 @@ fn keys_and_values_out_of_bounds_are_code_2() {
 fn help_and_version_are_code_0() {
     let place = Place::new();
     assert!(place.run(&["--version"]).ok().starts_with("ringwood 0."));
-    for command in ["put", "get", "delete", "scan", "doctor", "bench"] {
+    for command in [
+        "put", "get", "delete", "scan", "shell", "dump", "load", "inspect", "verify", "repair", "stats",
+        "generate", "doctor", "bench",
+    ] {
         let help = place.run(&[command, "--help"]);
         assert!(help.ok().contains("Examples:"), "{command}");
         assert_eq!(place.run(&["help", command]).ok(), help.text());

@@ -54,6 +54,7 @@ mod snapshots;
 mod stats;
 mod store;
 mod tasks;
+pub mod tools;
 mod tree;
 mod value;
 mod version;

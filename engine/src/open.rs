@@ -157,7 +157,7 @@ fn prepare_directory(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<B
 }
 
 /// A directory without a store may hold only what a creation that was cut short leaves.
-fn refuse_foreign(disk: &dyn Disk, dir: &Path) -> Result<()> {
+pub(crate) fn refuse_foreign(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let names = disk.list(dir)?;
     let is_ours = |name: &&std::path::PathBuf| {
         matches!(FileName::parse(name), Some(FileName::Lock | FileName::CurrentNew | FileName::Manifest(1)))

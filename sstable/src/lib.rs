@@ -8,6 +8,7 @@
 //! | [`BlockFetch`] | gets blocks of any tables, all that are missing in one enter |
 //! | [`TableCursor`] | walks through a table both ways, reading ahead |
 //! | [`RawRun`] | walks through blocks that a compaction has read in bulk, past the cache |
+//! | [`TableWalk`] | walks through a whole table past the cache, over damaged blocks: for checks and salvage |
 //! | [`BlockCache`] | blocks in the disk's own memory |
 //!
 //! The file's bytes are described in `docs/format-sstable.md`. The crate knows nothing of logs, levels or snapshots, and does no I/O
@@ -62,6 +63,7 @@ mod index;
 mod run;
 mod sync;
 mod table;
+mod walk;
 mod writer;
 
 pub use ahead::{RUN_BYTES_MAX, RunRead, RunReader};
@@ -74,7 +76,8 @@ pub use fetch::{BlockFetch, FetchLane};
 pub use footer::Properties;
 pub use hash::KeyHash;
 pub use run::RawRun;
-pub use table::{Extent, Table, TableSpec, Verified};
+pub use table::{Extent, Finding, Table, TableSpec, Verified};
+pub use walk::{Damage, Step, TableWalk};
 pub use writer::{TableOptions, TableSummary, TableWriter};
 
 /// The parsers of bytes from the disk, as fuzz targets call them. `data` is what a checksum has let pass: any bytes at all.

@@ -23,6 +23,8 @@ pub struct RawRun {
     buf: Option<Buf>,
     /// Blocks of the buffer that are still to come.
     blocks: Range<u32>,
+    /// The damaged block at which the run ended, and those behind it.
+    broken: Option<Range<u32>>,
     /// Where the next block starts in the buffer.
     next_at: usize,
     /// Where the current one lies in the buffer; `None` if its plain form is in `plain`.
@@ -41,6 +43,7 @@ impl RawRun {
             table,
             buf: None,
             blocks: 0..0,
+            broken: None,
             next_at: 0,
             current: None,
             plain: Vec::new(),
@@ -65,6 +68,7 @@ impl RawRun {
         let bytes: usize = blocks.clone().map(|b| self.table.extent(b).bytes).sum();
         assert!(bytes <= buf.len(), "blocks of {bytes} bytes in {buf:?}");
         self.blocks = blocks;
+        self.broken = None;
         self.next_at = 0;
         self.at.leave();
         self.buf.replace(buf)
@@ -72,7 +76,7 @@ impl RawRun {
 
     /// Takes the buffer away. The run has no entries then.
     pub fn take_buf(&mut self) -> Option<Buf> {
-        self.blocks = 0..0;
+        (self.blocks, self.broken) = (0..0, None);
         self.at.leave();
         self.buf.take()
     }
@@ -107,10 +111,19 @@ impl RawRun {
                 Ok(self.at.go(bytes, 0))
             }
             Err(error) => {
+                self.broken = Some(block..self.blocks.end);
                 self.blocks = 0..0;
                 Err(error)
             }
         }
+    }
+
+    /// After an error: makes the run go on behind the damaged block, and tells which that is. What it gives from then on has a hole:
+    /// for checks and salvage alone.
+    pub(crate) fn skip_damaged(&mut self) -> Option<u32> {
+        let broken = self.broken.take()?;
+        self.blocks = broken.start + 1..broken.end;
+        Some(broken.start)
     }
 
     /// The current entry's block.

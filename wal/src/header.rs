@@ -105,6 +105,11 @@ impl SegmentHeader {
     }
 }
 
+/// The number and the store's id that the header page of a segment, or of a staging file, names; neither is verified.
+pub(crate) fn claimed(page: &[u8]) -> (u64, u64) {
+    (LE::read_u64(&page[24..32]), LE::read_u64(&page[16..24]))
+}
+
 /// The number in a page, if it is the sound header of some segment of this store.
 pub(crate) fn segment_number_in(page: &[u8], path: &Path, store_id: u64) -> Option<u64> {
     let sound = check(page, SEGMENT_MAGIC, "a log segment", path, store_id);

@@ -16,6 +16,8 @@
 //! | [`Log`] | how far it is, waiting, releasing | any |
 //! | [`Lead`] | writes and syncs the group of a lone waiter | the waiter's own |
 //!
+//! [`look`] reads the log and [`inspect_segment`] one file of it, without changing anything, for tools.
+//!
 //! [`open`] reads the log back and starts the three. Its module holds the crash argument: which bytes are believed after a crash and why.
 //! Files are described in `docs/format-wal.md`.
 //!
@@ -29,6 +31,7 @@
 mod appender;
 mod error;
 mod header;
+mod inspect;
 mod lead;
 mod log;
 mod names;
@@ -45,11 +48,12 @@ mod writing;
 
 pub use appender::Appender;
 pub use error::{Result, WalError, WalErrorKind};
+pub use inspect::{RecordView, SegmentView, StagingView, inspect_segment, inspect_staging};
 pub use lead::Lead;
 pub use log::Log;
 pub use options::{SyncMode, WalOptions};
 pub use pump::{Progress, Pump};
-pub use recovery::{Opened, RecoveryReport, open};
+pub use recovery::{Opened, RecoveryReport, look, open};
 pub use stats::WalStats;
 
 /// A position in the log's stream of bytes. It only grows, and is never used twice for records of one opening.

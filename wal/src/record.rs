@@ -30,6 +30,9 @@ const KIND_MASK: u8 = 0x07;
 /// The batch before this record was given up half-way; its fragments mean nothing.
 const GIVEN_UP: u8 = 0x08;
 
+/// What is said of a record that goes on behind all there is.
+pub(crate) const CUT: &str = "the record does not end within the log";
+
 /// What part of a batch a record holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -148,7 +151,7 @@ pub(crate) fn parse(bytes: &[u8], lsn: Lsn, seed: Seed) -> Parsed<'_> {
     }
     let framed = framed(len);
     if framed > bytes.len() {
-        return Parsed::Invalid("the record does not end within the log");
+        return Parsed::Invalid(CUT);
     }
     let tag = bytes[7];
     let durable = claimed_durable(bytes);

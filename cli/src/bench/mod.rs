@@ -32,6 +32,8 @@ mod syscalls;
 mod worker;
 mod workload;
 
+pub(crate) use report::show_ns;
+
 use crate::cli::Global;
 use crate::failure::{Failure, Result};
 use crate::out::{Out, note};

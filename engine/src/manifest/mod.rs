@@ -15,6 +15,7 @@
 //!    device holds is unknown until it is read again at the next open.
 
 mod edit;
+mod look;
 mod record;
 
 use std::path::{Path, PathBuf};
@@ -25,9 +26,10 @@ use ringwood_ring::{
 };
 
 pub(crate) use edit::{Edit, KeyspaceState, LEVELS, State, TableMeta};
-use record::{BadHeader, FileHeader};
+pub(crate) use look::{Contents, look, named_by_current, parse_current};
+use record::FileHeader;
 
-use crate::files::{self, CURRENT, CURRENT_NEW, FileName};
+use crate::files::{self, CURRENT, CURRENT_NEW};
 use crate::{Error, ErrorKind, Result};
 
 /// Room for records in a new manifest, at least; a snapshot gets four times its size.
@@ -74,44 +76,12 @@ impl Manifest {
         let mut bytes = read_file(&*disk, &mut *lane, &file, FILE_BYTES_MAX)?;
         // Records fill whole pages. One that lost some of its padding has lost nothing.
         bytes.resize(page_ceil(bytes.len()), 0);
-        let header = FileHeader::decode(&bytes).map_err(|bad| match bad {
-            BadHeader::Corrupt(what) => Error::corrupt(&path, Some(0), what),
-            BadHeader::Newer(version) => Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "{} is of format version {version}; this program reads up to {}; use a newer Ringwood",
-                    path.display(),
-                    record::FORMAT_VERSION
-                ),
-            ),
-        })?;
-        if FileName::parse(Path::new(path.file_name().unwrap_or_default()))
-            != Some(FileName::Manifest(header.number))
-        {
-            return Err(Error::corrupt(&path, Some(24), "it is another manifest under this one's name"));
+        let contents = look::parse(&path, &bytes)?;
+        if let Some(error) = contents.damage {
+            return Err(error);
         }
-        let scan = record::scan(header, &bytes).map_err(|offset| {
-            Error::corrupt(
-                &path,
-                Some(offset as u64),
-                "a record before the end of the manifest does not pass its checksum",
-            )
-        })?;
-        if scan.payloads.is_empty() {
-            return Err(Error::corrupt(
-                &path,
-                Some(PAGE as u64),
-                "its first record, the snapshot, is not whole",
-            ));
-        }
-        let mut state = State::default();
-        for (i, payload) in scan.payloads.iter().enumerate() {
-            for edit in edit::decode(payload).map_err(|e| {
-                Error::new(ErrorKind::Unsupported, format!("{} record {i}: {e}", path.display()))
-            })? {
-                state.apply(&edit).map_err(|e| Error::corrupt(&path, None, format!("record {i}: {e}")))?;
-            }
-        }
+        let (header, state) = (contents.header, contents.state);
+        let scan = record::scan(header, &bytes);
         // The last record is written again, the same bytes, and synced: after a failed sync it may be in the page cache alone, and clean
         // there, so that no sync saves it. The records before it were durable before it was written.
         write_pages(&*disk, &mut *lane, &file, scan.last, &bytes[scan.last..scan.end])?;
@@ -279,13 +249,7 @@ fn read_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path) -> Result<Path
     sync_file(lane, &file, false)?;
     disk.sync_dir(dir)?;
     let bytes = read_file(disk, lane, &file, PAGE as u64)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let name = text.split(' ').next().unwrap_or_default();
-    match FileName::parse(Path::new(name)) {
-        // No path from a file is trusted: only a name of ours, in this directory.
-        Some(FileName::Manifest(number)) if text == current_text(number) => Ok(files::manifest(dir, number)),
-        _ => Err(Error::corrupt(&path, Some(0), "it does not name a manifest with a right checksum")),
-    }
+    look::parse_current(&path, &bytes).map(|number| files::manifest(dir, number))
 }
 
 fn write_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path, number: u64) -> Result<()> {

@@ -109,16 +109,18 @@ pub(crate) struct Scan<'a> {
     pub(crate) last: usize,
     /// Where the next record goes.
     pub(crate) end: usize,
+    /// Where a record was durable once and is not sound now, if there is such a place: nothing from there on is in the scan.
+    pub(crate) damage: Option<usize>,
 }
 
 /// Reads all records of a manifest. A bad record is the torn end of an append that was never acknowledged, unless a sound one
 /// with a higher index follows it: that one was written only after the bad one was durable, so the file is damaged.
-/// The error is the offset of the damage.
-pub(crate) fn scan(file: FileHeader, bytes: &[u8]) -> Result<Scan<'_>, usize> {
-    let mut scan = Scan { payloads: Vec::new(), last: PAGE, end: PAGE };
+pub(crate) fn scan(file: FileHeader, bytes: &[u8]) -> Scan<'_> {
+    let mut scan = Scan { payloads: Vec::new(), last: PAGE, end: PAGE, damage: None };
     while let Some((index, payload, len)) = bytes.get(scan.end..).and_then(|rest| decode(file, rest)) {
         if index != scan.payloads.len() as u64 {
-            return Err(scan.end);
+            scan.damage = Some(scan.end);
+            return scan;
         }
         scan.payloads.push(payload);
         (scan.last, scan.end) = (scan.end, scan.end + len);
@@ -126,11 +128,21 @@ pub(crate) fn scan(file: FileHeader, bytes: &[u8]) -> Result<Scan<'_>, usize> {
     let mut later = scan.end;
     while let Some(rest) = bytes.get(later..).filter(|rest| !rest.is_empty()) {
         if decode(file, rest).is_some_and(|(index, ..)| index > scan.payloads.len() as u64) {
-            return Err(scan.end);
+            scan.damage = Some(scan.end);
+            break;
         }
         later += PAGE;
     }
-    Ok(scan)
+    scan
+}
+
+/// Where the records of these payloads begin, the first behind the header page.
+pub(crate) fn offsets(payloads: &[&[u8]]) -> impl Iterator<Item = usize> {
+    payloads.iter().scan(PAGE, |at, payload| {
+        let offset = *at;
+        *at += page_ceil(HEADER_BYTES + payload.len());
+        Some(offset)
+    })
 }
 
 #[cfg(test)]
@@ -168,21 +180,25 @@ mod tests {
     fn a_torn_end_is_cut_and_damage_before_a_later_record_is_reported() {
         let long = vec![9u8; 9000];
         let bytes = file(&[b"one", &long, b"three"]);
-        assert_eq!(scan(FILE, &bytes).unwrap().payloads, [b"one".as_slice(), &long, b"three"]);
+        let whole = scan(FILE, &bytes);
+        assert_eq!(
+            (whole.payloads.as_slice(), whole.damage),
+            (&[b"one".as_slice(), &long, b"three"][..], None)
+        );
+        assert!(offsets(&whole.payloads).eq([PAGE, 2 * PAGE, 5 * PAGE]));
         // Any damage to the last record cuts it off; to an earlier one it is reported where it is.
         let starts = [PAGE, 2 * PAGE, 5 * PAGE];
         for (record, &start) in starts.iter().enumerate() {
             for at in [0, 5, 9, 20, HEADER_BYTES + 1] {
                 let mut bad = bytes.clone();
                 bad[start + at] ^= 0x10;
-                match scan(FILE, &bad) {
-                    Ok(found) => assert_eq!((record, found.payloads.len()), (2, 2), "byte {at}"),
-                    Err(offset) => assert_eq!((record < 2, offset), (true, start), "byte {at}"),
-                }
+                let found = scan(FILE, &bad);
+                assert_eq!(found.payloads.len(), record, "byte {at}");
+                assert_eq!(found.damage, (record < 2).then_some(start), "byte {at}");
             }
         }
         for cut in PAGE..bytes.len() {
-            assert!(scan(FILE, &bytes[..cut]).is_ok(), "a cut file is a torn one: {cut}");
+            assert_eq!(scan(FILE, &bytes[..cut]).damage, None, "a cut file is a torn one: {cut}");
         }
     }
 
@@ -191,6 +207,6 @@ mod tests {
         let other = FileHeader { number: 6, ..FILE };
         let mut bytes = FILE.encode().to_vec();
         bytes.extend(encode(other, 0, b"stale"));
-        assert_eq!(scan(FILE, &bytes).unwrap().payloads.len(), 0);
+        assert_eq!(scan(FILE, &bytes).payloads.len(), 0);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ringwood_ring::{Arena, ArenaFull, Disk, File, Lane};
 
 pub use open::TableSpec;
-pub use verify::Verified;
+pub use verify::{Finding, Verified};
 
 use crate::block::codec::Decompressor;
 use crate::block::{BlockView, Compression, Layout, format, seal};

@@ -169,6 +169,25 @@ pub fn open(
     start::start(disk, lane, dir, options, store_id, from, recovered, report)
 }
 
+/// Reads the log in `dir`, which must exist and be locked by the caller, as [`open`] does, and changes nothing: for checks and salvage.
+/// Batches before the place of an error were handed to `sink`.
+///
+/// # Errors
+/// As [`open`].
+pub fn look(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    store_id: u64,
+    from: Lsn,
+    sink: &mut dyn FnMut(Lsn, &[u8]) -> Result<()>,
+) -> Result<RecoveryReport> {
+    let mut lane =
+        disk.lane(LaneSpec { class: Class::Log, depth: crate::pump::LANE_DEPTH, owner: Owner::Pool })?;
+    let mut report = RecoveryReport::default();
+    tail::look(disk, &mut *lane, dir, store_id, from, sink, &mut report)?;
+    Ok(report)
+}
+
 /// An I/O buffer of at least one page and at most `bytes`.
 pub(crate) fn alloc(disk: &Arc<dyn Disk>, bytes: usize) -> Result<Buf> {
     let bytes = bytes.min(disk.arena().chunk_bytes());

@@ -39,26 +39,15 @@ pub(crate) fn recover(
     sink: Sink<'_>,
     report: &mut RecoveryReport,
 ) -> Result<Recovered> {
-    let mut chain = Chain::find(disk, lane, dir, store_id, from)?;
+    let Chain { runs, unneeded, number_max } = Chain::find(disk, lane, dir, store_id, from)?;
     let staging = StagingFile::find(disk, lane, dir, store_id)?;
     let leftovers = Leftovers::find(disk, lane, dir, store_id)?;
-    let number_max = chain.number_max.max(leftovers.number_max);
-    let mut assembler = Assembler::new(sink);
-    let mut segments: Vec<Segment> = Vec::new();
-    report.segments = chain.runs.iter().map(|r| r.segments.len() as u64).sum();
-    let newest = chain.runs.pop();
-    let limits: Vec<Lsn> = chain.runs.iter().skip(1).chain(&newest).map(|r| r.prev_end).collect();
-    for (run, limit) in chain.runs.into_iter().zip(limits) {
-        read_continued(disk, lane, &run, store_id, from, limit, &mut assembler)?;
-        segments.extend(run.segments);
-        if let Some(last) = segments.last_mut() {
-            last.data_end = limit;
-        }
-    }
+    let number_max = number_max.max(leftovers.number_max);
+    let log = read(disk, lane, runs, store_id, from, staging.as_ref(), true, sink, report)?;
     let mut recovered = Recovered {
-        segments,
+        segments: log.segments,
         cut: Vec::new(),
-        unneeded: chain.unneeded,
+        unneeded,
         link: Link {
             prev_number: 0,
             prev_end: 0,
@@ -68,25 +57,71 @@ pub(crate) fn recover(
         staging,
         leftovers,
     };
-    report.end = from;
-    if let Some(run) = newest {
-        let (end, used) = read_newest(
-            disk,
-            lane,
-            &run,
-            store_id,
-            from,
-            recovered.staging.as_ref(),
-            &mut assembler,
-            report,
-        )?;
+    if let Some((run, end, used)) = log.newest {
         // Positions that may have been called durable are not used again, even those of a cut batch or a mark.
         recovered.continue_at(run, end, used);
+    }
+    Ok(recovered)
+}
+
+/// Reads the log in `dir` from `from` on into `sink`, and changes nothing.
+pub(crate) fn look(
+    disk: &Arc<dyn Disk>,
+    lane: &mut dyn Lane,
+    dir: &Path,
+    store_id: u64,
+    from: Lsn,
+    sink: Sink<'_>,
+    report: &mut RecoveryReport,
+) -> Result<()> {
+    let chain = Chain::find(disk, lane, dir, store_id, from)?;
+    let staging = StagingFile::find(disk, lane, dir, store_id)?;
+    read(disk, lane, chain.runs, store_id, from, staging.as_ref(), false, sink, report).map(drop)
+}
+
+/// What [`read`] went through.
+struct Log {
+    /// Segments of all runs but the newest, oldest first.
+    segments: Vec<Segment>,
+    /// The newest run, where the log ends in it, and the end of all that was used.
+    newest: Option<(Run, Lsn, Lsn)>,
+}
+
+/// Reads runs, oldest first; `rewrite` makes the tail durable.
+#[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
+fn read(
+    disk: &Arc<dyn Disk>,
+    lane: &mut dyn Lane,
+    mut runs: Vec<Run>,
+    store_id: u64,
+    from: Lsn,
+    staging: Option<&StagingFile>,
+    rewrite: bool,
+    sink: Sink<'_>,
+    report: &mut RecoveryReport,
+) -> Result<Log> {
+    let mut assembler = Assembler::new(sink);
+    let mut log = Log { segments: Vec::new(), newest: None };
+    report.segments = runs.iter().map(|r| r.segments.len() as u64).sum();
+    report.end = from;
+    let newest = runs.pop();
+    let limits: Vec<Lsn> = runs.iter().skip(1).chain(&newest).map(|r| r.prev_end).collect();
+    for (run, limit) in runs.into_iter().zip(limits) {
+        read_continued(disk, lane, &run, store_id, from, limit, &mut assembler)?;
+        log.segments.extend(run.segments);
+        if let Some(last) = log.segments.last_mut() {
+            last.data_end = limit;
+        }
+    }
+    if let Some(run) = newest {
+        let (end, used) =
+            read_newest(disk, lane, &run, store_id, from, staging, rewrite, &mut assembler, report)?;
         report.end = end;
+        log.newest = Some((run, end, used));
     }
     report.batches = assembler.batches;
     report.payload_bytes = assembler.payload_bytes;
-    Ok(recovered)
+    Ok(log)
 }
 
 impl Recovered {
@@ -159,7 +194,8 @@ fn read_continued(
     }
 }
 
-/// Reads the newest run, settles where it ends, and makes it durable up to there. Returns the end, and the end of all that was used.
+/// Reads the newest run, settles where it ends, and, if `rewrite`, makes it durable up to there. Returns the end, and the end of all that
+/// was used.
 #[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
 fn read_newest(
     disk: &Arc<dyn Disk>,
@@ -168,6 +204,7 @@ fn read_newest(
     store_id: u64,
     from: Lsn,
     staging: Option<&StagingFile>,
+    rewrite: bool,
     assembler: &mut Assembler<'_>,
     report: &mut RecoveryReport,
 ) -> Result<(Lsn, Lsn)> {
@@ -213,10 +250,12 @@ fn read_newest(
     report.staged_bytes = scanned.end - staged_from;
     let holding = run.segments.iter().rfind(|s| s.start <= scanned.end);
     report.end_at = holding.map(|s| (s.path.clone(), s.offset(scanned.end)));
-    // What no promise covers, and what the segments did not hold: it may be promised and damaged there.
-    let promised = scanned.promise.max(run.promise).max(begin).min(staged_from);
-    report.rewritten_bytes =
-        finish::rewrite(disk, lane, &run.segments, promised, staged_from, staged.as_ref(), scanned.end)?;
+    if rewrite {
+        // What no promise covers, and what the segments did not hold: it may be promised and damaged there.
+        let promised = scanned.promise.max(run.promise).max(begin).min(staged_from);
+        report.rewritten_bytes =
+            finish::rewrite(disk, lane, &run.segments, promised, staged_from, staged.as_ref(), scanned.end)?;
+    }
     let end = assembler.open().unwrap_or(scanned.end);
     report.cut_bytes = scanned.end - end;
     // A run that holds nothing but the mark of its close is as good as none: else each opening would leave a segment.

@@ -28,19 +28,33 @@ impl StagingFile {
         dir: &Path,
         store_id: u64,
     ) -> Result<Option<Self>> {
-        let path = dir.join(names::STAGING);
-        let file = match disk.open(&path, OPTIONS) {
-            Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
+        match Self::open(disk, lane, &dir.join(names::STAGING), store_id) {
+            Err(WalError::Io(error)) if error.kind() == IoErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Opens the staging file at `path`.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        lane: &mut dyn Lane,
+        path: &Path,
+        store_id: u64,
+    ) -> Result<Self> {
+        let file = disk.open(path, OPTIONS)?;
         let file_bytes = disk.len(&file)?;
         if file_bytes < PAGE as u64 {
             let what = format!("the file was cut: it is only {file_bytes} bytes long");
-            return Err(WalError::corrupt(&path, file_bytes, what));
+            return Err(WalError::corrupt(path, file_bytes, what));
         }
         let page = read_exact(lane, &file, 0, alloc(disk, PAGE)?, PAGE)?;
-        let ring_bytes = header::decode_staging(&page.as_slice()[..PAGE], &path, store_id, file_bytes)?;
-        Ok(Some(Self { file, ring_bytes }))
+        let ring_bytes = header::decode_staging(&page.as_slice()[..PAGE], path, store_id, file_bytes)?;
+        Ok(Self { file, ring_bytes })
+    }
+
+    /// Bytes of its ring.
+    pub(crate) fn ring_bytes(&self) -> u64 {
+        self.ring_bytes
     }
 
     /// What the ring would hold of the stream from `base` to at most `end`, if it holds anything of it.

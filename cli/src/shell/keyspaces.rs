@@ -1,0 +1,53 @@
+//! keyspaces, use, create, drop
+
+use serde_json::json;
+
+use super::session::Session;
+use super::show::Mode;
+use super::table::Call;
+use crate::failure::{Failure, Result};
+use crate::out::Out;
+
+pub(super) fn list(session: &mut Session, _: &Call<'_>, out: &mut Out) -> Result<()> {
+    for name in session.db.keyspaces() {
+        let used = name == session.keyspace.name();
+        match session.mode {
+            Mode::Json => out.line(json!({ "keyspace": name, "used": used }))?,
+            Mode::Table => out.line(format_args!("{} {name}", if used { '*' } else { ' ' }))?,
+            _ => out.line(name)?,
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn use_it(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Result<()> {
+    let name = known(session, call)?;
+    session.keyspace = session.db.keyspace(&name)?;
+    Ok(())
+}
+
+pub(super) fn create(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Result<()> {
+    let name = call.text(0);
+    if session.db.keyspaces().contains(&name) {
+        return Err(Failure::usage(format!("there is a keyspace {name:?} already")));
+    }
+    session.db.keyspace(&name)?;
+    Ok(())
+}
+
+pub(super) fn drop_it(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Result<()> {
+    let name = known(session, call)?;
+    if session.batch.is_some() {
+        return Err(Failure::usage("there is a batch, which may name it; `commit` or `discard` that first"));
+    }
+    session.db.drop_keyspace(&name)?;
+    if session.keyspace.name() == name {
+        session.keyspace = session.db.keyspace("default")?;
+    }
+    Ok(())
+}
+
+fn known(session: &Session, call: &Call<'_>) -> Result<String> {
+    let (name, known) = (call.text(0), session.db.keyspaces());
+    if known.contains(&name) { Ok(name) } else { Err(Failure::no_keyspace(&name, &known)) }
+}
