@@ -59,7 +59,8 @@ impl Patient {
         let name = file.file_name().unwrap().to_string_lossy();
         // A manifest of another store makes all other files strangers: any may be named.
         let named = text.contains(&*name)
-            || (what.starts_with("replaced") && text.contains("another store"))
+            || (what.starts_with("replaced")
+                && ["another store", "the manifest says"].iter().any(|words| text.contains(words)))
             || (what == "missing" && text.contains("/wal is incomplete"));
         assert!(named, "{name} {what}: the error does not name it: {text}");
         let advice = ["restore", "backup", "newer", "copy", "repair"];
