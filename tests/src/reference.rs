@@ -86,6 +86,8 @@ pub struct Reference {
     kept: u64,
     /// Commits without a log up to here survive both.
     flushed: u64,
+    /// The last commit, if it failed and nobody sees it, but may be on the device: after the next opening it is there or not.
+    doubtful: Vec<Change>,
 }
 
 impl Default for Reference {
@@ -98,6 +100,7 @@ impl Default for Reference {
             synced: 0,
             kept: 0,
             flushed: 0,
+            doubtful: Vec::new(),
         }
     }
 }
@@ -172,6 +175,11 @@ impl Reference {
         }
     }
 
+    /// Says that a load which failed, with a store that takes no more writes, may be found after the next opening.
+    pub fn doubt(&mut self, changes: &[Change]) {
+        self.doubtful = changes.to_vec();
+    }
+
     /// A write was acknowledged: it, and every logged one before it, has the durability that it asked for.
     pub fn acknowledge(&mut self, commit: u64) {
         match self.commits[commit as usize - 1] {
@@ -234,6 +242,10 @@ impl Reference {
     /// # Errors
     /// A description of which rule of the module's documentation is broken, and where.
     pub fn recover(&mut self, loss: Loss, found: &BTreeMap<String, Entries>) -> Result<Recovered, String> {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        if !doubtful.is_empty() {
+            self.write(Durability::Synced, &doubtful);
+        }
         let mut surviving = BTreeMap::new();
         for (&id, space) in &self.spaces {
             match (space.standing, found.get(&space.name)) {

@@ -35,7 +35,7 @@ impl Store {
     /// Puts the tables of a load, in key order, into `tree`, all or none; `bytes` of keys and values are in them.
     pub(super) fn install_loaded(&self, tree: &Arc<Tree>, tables: Vec<Unplaced>, bytes: u64) -> Result<()> {
         // Without holding up writers: most of what is in the way of the load and of its record.
-        let in_range = self.freeze_in_range(&self.lock_commit(), tree, &tables);
+        let in_range = self.freeze_in_range(&self.lock_commit(), tree, &tables)?;
         self.wait_flushed(&in_range, || self.check_writable())?;
         self.wait_logged(self.log.appended())?;
         output::sync_names(self, &mut self.lock_manifest())?;
@@ -57,7 +57,7 @@ impl Store {
         let mut commit = self.lock_commit();
         self.check_writable()?;
         // What was written into the ranges since.
-        let in_range = self.freeze_in_range(&commit, tree, &tables);
+        let in_range = self.freeze_in_range(&commit, tree, &tables)?;
         self.wait_flushed(&in_range, || self.check_writable())?;
         let log_end = commit.appender.position();
         self.wait_logged(log_end)?;
@@ -106,13 +106,17 @@ impl Store {
         commit: &Commit,
         tree: &Arc<Tree>,
         tables: &[Unplaced],
-    ) -> Vec<(Arc<Tree>, Arc<Mem>)> {
+    ) -> Result<Vec<(Arc<Tree>, Arc<Mem>)>> {
+        // Nobody would flush what is frozen in a tree that is gone.
+        if tree.is_dropped() {
+            return Err(Error::dropped());
+        }
         if holds_any(&tree.view().active, tables) {
             self.freeze(commit, tree);
         }
         let view = tree.view_owned();
         let in_range = view.frozen.iter().filter(|mem| holds_any(mem, tables));
-        in_range.map(|mem| (Arc::clone(tree), Arc::clone(mem))).collect()
+        Ok(in_range.map(|mem| (Arc::clone(tree), Arc::clone(mem))).collect())
     }
 
     fn wait_logged(&self, lsn: u64) -> Result<()> {

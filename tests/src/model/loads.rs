@@ -4,6 +4,7 @@
 
 use ringwood::{ErrorKind, Loader};
 
+use super::mode::Mode;
 use super::run::Run;
 use super::writes::outcome;
 use crate::reference::{Change, SpaceId};
@@ -70,7 +71,12 @@ impl Run {
     fn end_load(&mut self, load: Load) {
         let Load { loader, changes, .. } = load;
         let durability = ringwood::Durability::Synced;
-        self.commit(durability, &changes, || loader.finish());
+        let mut is_failed = false;
+        self.commit(durability, &changes, || loader.finish().inspect_err(|_| is_failed = true));
+        // Where the manifest's sync failed, nobody sees the load, and the device may hold it.
+        if is_failed && matches!(self.mode, Mode::FailingSync | Mode::FailingWrite | Mode::FailingNames) {
+            self.reference.doubt(&changes);
+        }
         for change in changes.iter().step_by(1 + changes.len() / 8) {
             self.remember_key(&change.key);
         }
