@@ -94,7 +94,7 @@ fn no_descriptor_for_a_new_manifest_is_not_final() {
             }
             disk.clear_faults();
         }
-        assert!(refused > 10, "no manifest was replaced: {refused}");
+        assert!(refused > 0, "no manifest was replaced: {refused}");
         db.flush().unwrap();
         db.close().unwrap();
         assert_eq!(open(&disk).iter().unwrap().count(), 100);
