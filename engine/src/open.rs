@@ -195,6 +195,7 @@ fn open_tables(
         path: files::table(dir, meta.id),
         id: meta.id,
         tail_bytes: meta.tail_bytes,
+        salt: meta.salt,
         warmed: None,
     });
     let opened = Table::open_all(disk, &mut *lane, cache, specs);

@@ -81,6 +81,7 @@ impl Output {
             id: self.id,
             bytes: summary.file_bytes,
             tail_bytes: summary.tail_bytes,
+            salt: Some(summary.salt),
             entries: properties.entries,
             tombstones: properties.deletes,
             seq_min: properties.seq_smallest,
@@ -104,7 +105,7 @@ pub(crate) struct Written {
 impl Written {
     fn into_spec(self) -> (TableSpec, TableMeta) {
         let Self { path, meta, warmed } = self;
-        (TableSpec { path, id: meta.id, tail_bytes: meta.tail_bytes, warmed }, meta)
+        (TableSpec { path, id: meta.id, tail_bytes: meta.tail_bytes, salt: meta.salt, warmed }, meta)
     }
 
     /// Opens it, on an idle lane. One that does not open is removed.

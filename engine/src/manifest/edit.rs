@@ -18,6 +18,8 @@ pub(crate) struct TableMeta {
     pub(crate) bytes: u64,
     /// Bytes at its end that opening it needs: index, filter, properties, footer. 0 if unknown.
     pub(crate) tail_bytes: u64,
+    /// What tells it from any other table of its number, if known.
+    pub(crate) salt: Option<u64>,
     /// Entries, versions and tombstones included.
     pub(crate) entries: u64,
     pub(crate) tombstones: u64,
@@ -93,6 +95,8 @@ const TABLE_ADD: u8 = 9;
 
 /// Flag of a table: [`TableMeta::is_loaded`].
 const FLAG_LOADED: u8 = 1;
+/// In place of a salt: the table is older than this field.
+const SALT_UNKNOWN: u64 = 0;
 
 fn put_u16(out: &mut Vec<u8>, n: u16) {
     out.extend_from_slice(&n.to_le_bytes());
@@ -127,8 +131,10 @@ impl Edit {
                 out.push(TABLE_ADD);
                 put_u32(out, *keyspace);
                 out.push(*level);
-                let TableMeta { id, bytes, tail_bytes, entries, tombstones, seq_min, seq_max, .. } = *meta;
-                for n in [id, bytes, tail_bytes, entries, tombstones, seq_min, seq_max] {
+                let TableMeta { id, bytes, tail_bytes, salt, entries, tombstones, seq_min, seq_max, .. } =
+                    *meta;
+                let salt = salt.unwrap_or(SALT_UNKNOWN);
+                for n in [id, bytes, tail_bytes, salt, entries, tombstones, seq_min, seq_max] {
                     put_u64(out, n);
                 }
                 out.push(if meta.is_loaded { FLAG_LOADED } else { 0 });
@@ -209,6 +215,7 @@ impl<'a> Fields<'a> {
             id: self.u64()?,
             bytes: self.u64()?,
             tail_bytes: if is_plain { 0 } else { self.u64()? },
+            salt: if is_plain { None } else { Some(self.u64()?).filter(|&salt| salt != SALT_UNKNOWN) },
             entries: self.u64()?,
             tombstones: self.u64()?,
             seq_min: self.u64()?,
@@ -346,6 +353,7 @@ mod tests {
             id,
             bytes: 4096 * id,
             tail_bytes: 4096,
+            salt: (id != 5).then_some(77),
             entries: 10,
             tombstones: 1,
             seq_min: 5,
@@ -399,6 +407,7 @@ mod tests {
         let [Edit::TableAdd { keyspace: 1, level: 6, meta }] = &edits[..] else { panic!("{edits:?}") };
         assert_eq!((meta.id, meta.bytes, meta.entries, meta.tombstones), (1, 2, 3, 4));
         assert_eq!((meta.seq_min, meta.seq_max, meta.tail_bytes, meta.assigned_seq()), (5, 6, 0, None));
+        assert_eq!(meta.salt, None);
         assert_eq!((&*meta.smallest, &*meta.largest), (&b"a"[..], &b"b"[..]));
     }
 

@@ -72,7 +72,7 @@ impl Table {
         path: &Path,
         id: u64,
     ) -> Result<Arc<Self>> {
-        let spec = TableSpec { path: path.to_path_buf(), id, tail_bytes: 0, warmed: None };
+        let spec = TableSpec { path: path.to_path_buf(), id, tail_bytes: 0, salt: None, warmed: None };
         let opened = Self::open_all(disk, lane, cache, [spec]).pop();
         opened.expect("a result for each specification").map(Arc::new)
     }

@@ -33,6 +33,8 @@ pub struct TableSpec {
     pub id: u64,
     /// Length of its tail ([`TableSummary::tail_bytes`](crate::TableSummary::tail_bytes)); 0 if unknown.
     pub tail_bytes: u64,
+    /// Its salt ([`TableSummary::salt`](crate::TableSummary::salt)), if known: a table of another store under the same number is refused.
+    pub salt: Option<u64>,
     /// Its blocks that are in the cache already ([`TableWriter::warm`](crate::TableWriter::warm)).
     pub warmed: Option<Residency>,
 }
@@ -154,6 +156,13 @@ fn read_tail(
         return Err(TableError::corrupt(&spec.path, *start, what));
     };
     let footer = Footer::parse(&end[end.len() - FOOTER..], &spec.path, spec.id, *file_bytes)?;
+    if spec.salt.is_some_and(|salt| salt != footer.salt) {
+        let what = format!(
+            "it is another table {} than the one that was looked for: of another store, or of an older copy of this one",
+            spec.id
+        );
+        return Err(TableError::corrupt(&spec.path, *file_bytes - FOOTER as u64, what));
+    }
     if footer.data_bytes < *start {
         *start = footer.data_bytes;
         return Ok(None);

@@ -414,6 +414,7 @@ impl TableWriter {
             id: self.id,
             file_bytes: self.stream.end(),
             tail_bytes: self.tail_bytes,
+            salt: self.salt,
             properties: std::mem::take(&mut self.properties),
         })
     }

@@ -44,6 +44,8 @@ pub struct TableSummary {
     pub file_bytes: u64,
     /// Bytes at its end that are not blocks: index, filter, properties, footer. What opening it reads.
     pub tail_bytes: u64,
+    /// Drawn at random for this table: tells it from any other of the same id.
+    pub salt: u64,
     /// Counts and bounds.
     pub properties: Properties,
 }

@@ -39,7 +39,7 @@ fn finish((mut writer, mut lane): (TableWriter, Box<dyn ringwood_ring::Lane>)) -
 
 fn open(bench: &Bench, id: u64, warmed: Option<Residency>) -> Arc<Table> {
     let mut lane = lane(&bench.disk, Class::Control, 16);
-    let spec = TableSpec { path: bench.path(id), id, tail_bytes: 0, warmed };
+    let spec = TableSpec { path: bench.path(id), id, tail_bytes: 0, salt: None, warmed };
     let opened = Table::open_all(&bench.disk, &mut *lane, &bench.cache, [spec]).pop();
     Arc::new(opened.unwrap().unwrap())
 }

@@ -192,6 +192,30 @@ fn swapped_files() {
     }
 }
 
+/// Number and size are not enough to know a table by.
+#[test]
+fn a_table_of_another_store_with_the_same_number_and_size() {
+    let dir = dirs::fresh();
+    let stores = ["one", "two"].map(|name| dir.path().join(name));
+    for (store, value) in stores.iter().zip(["first", "other"]) {
+        let db = open(store).unwrap();
+        db.put("key", value).unwrap();
+        db.flush().unwrap();
+        db.close().unwrap();
+    }
+    let [one, two] = stores.map(|store| {
+        let tables = dirs::files(&store).into_iter().filter(|f| f.to_string_lossy().ends_with(".sst"));
+        let tables: Vec<PathBuf> = tables.map(|f| store.join(f)).collect();
+        assert_eq!(tables.len(), 1);
+        (store, tables[0].clone())
+    });
+    let len = |path: &Path| fs::metadata(path).unwrap().len();
+    assert_eq!((one.1.file_name(), len(&one.1)), (two.1.file_name(), len(&two.1)));
+    fs::copy(&two.1, &one.1).unwrap();
+    let name = one.1.file_name().unwrap().to_string_lossy();
+    expect(open(&one.0).map(drop), ErrorKind::Corrupt, &[&name, "of another store", "restore"]);
+}
+
 #[test]
 fn a_file_that_became_a_directory() {
     let patient = Patient::new();
