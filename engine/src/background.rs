@@ -106,6 +106,11 @@ impl Background {
         Self { state: Mutex::default(), work: Gate::new(), work_epoch: AtomicU64::new(0), progress, stepper }
     }
 
+    /// Whether there are no threads.
+    pub(crate) fn is_stepped(&self) -> bool {
+        self.stepper.is_some()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -447,5 +452,6 @@ impl Worker {
     }
 }
 
+mod placing;
 #[cfg(test)]
 mod tests;

@@ -1,32 +1,42 @@
 //! Cursors: the visible entries of a tree in order, merged from memtables and tables.
 //!
-//! Each memtable, each table of level 0 and each deeper level is a *source* with a position of its own ([`Source`]). A heap tells which comes first.
-//! Of the versions of a key, the newest that the cursor's sequence number sees decides: a put is given out, a tombstone hides the key.
+//! Each memtable, each table of level 0 and each deeper level is a *source* with a position of its own ([`Source`]). A sorted list tells which comes
+//! first ([`Order`]). Of the versions of a key, the newest that the cursor's sequence number sees decides: a put is given out, a tombstone hides the
+//! key.
 //!
 //! Going forward the versions of a key come newest first, and the entry is given out where it lies. Going backward they come oldest first: the
 //! last one seen that is visible decides, and it is held by its block or memtable while the sources have moved on. Turning round costs a seek.
 //!
-//! A seek moves all sources together: the blocks that they miss are fetched in one enter.
+//! *Steps.* Nearly always the entry to move to has a key of its own: the next one in the same block is of another key, and so is the entry of the
+//! source that comes second. Then a step ([`Cursor::step_forward`], [`Cursor::step_backward`]) is one move of one source and one comparison, no key is
+//! copied, and going backward the entry is given out where it lies too. All other cases take the long way ([`Cursor::settle_forward`],
+//! [`Cursor::settle_backward`]).
+//!
+//! A seek moves all sources together: the blocks that they miss are fetched in one enter, and of those that they have, each step of the search is
+//! made in all before the next, so that the processor waits for the memory of all at once.
 //!
 //! A memtable keeps every version of a key that is written often. After [`STEPS_MAX`] of them in a row the cursor leaps: a search, to what it wants
 //! of the key or past it, costs less than as many steps again. (Tables keep one version, and one more for each snapshot between.)
 
+mod order;
 mod source;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk_tests;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringwood_sstable::{BlockFetch, FetchLane, Kind, SEQ_MAX, entry_cmp};
+use ringwood_sstable::{BlockFetch, FetchLane, Kind, SEQ_MAX};
 
 use crate::Result;
-use crate::merge::MergeHeap;
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::value::Value;
 use crate::version::View;
+use order::Order;
 use source::{Goal, Source};
 
 /// Steps over versions of one key in a row, at most.
@@ -35,7 +45,8 @@ const STEPS_MAX: u32 = 16;
 /// A position among the entries of a keyspace, as they were when the cursor was made. Owned, re-seekable, one thread at a time (it may be sent to
 /// another).
 ///
-/// Reading ahead: a cursor that moves on in one direction fetches more blocks at once each time it runs out, up to 64 a source.
+/// Reading ahead: a cursor that moves on in one direction fetches more blocks at once each time it runs out, up to 64 a source. One that goes on
+/// forward beyond that is read ahead by a thread of the store's, up to 1 MiB a source.
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
@@ -55,11 +66,11 @@ pub struct Cursor {
     view: Arc<View>,
     seq: u64,
     sources: Vec<Source>,
-    heap: MergeHeap,
+    order: Order,
     state: State,
-    /// The key given out last, or the one that is being decided on.
+    /// The key that is being decided on, or was passed; the one to give out, if its entry was left behind.
     key: Vec<u8>,
-    /// Going backward: the value to give out.
+    /// The value to give out, if its entry was left behind.
     held: Option<Value>,
     fetch: BlockFetch,
     /// Versions of the current key that were stepped over in a row, and in tests all steps and leaps.
@@ -72,10 +83,22 @@ pub struct Cursor {
 enum State {
     /// On no entry: before the first move, at an end, or after an error.
     Nowhere,
-    /// On the entry of the heap's first source.
+    /// On the entry of the first source; the others stand behind it.
     Forward,
-    /// On `key` and `held`; the sources stand on entries before it.
+    /// On the entry of the first source; the others stand before it.
     Backward,
+    /// On `key` and `held`; all sources stand on entries before it.
+    LeftBehind,
+}
+
+/// How a step went.
+enum Stepped {
+    /// The cursor is on the next entry.
+    There,
+    /// The sources stand where the next entry is to be looked for.
+    Onward,
+    /// Nothing has moved.
+    No,
 }
 
 impl Cursor {
@@ -88,14 +111,14 @@ impl Cursor {
 
     fn over(store: &Arc<Store>, view: Arc<View>, seq: u64) -> Self {
         let sources = Source::all(&view);
-        let (heap, fetch) = (MergeHeap::default(), BlockFetch::new());
+        let (order, fetch) = (Order::default(), BlockFetch::new());
         let store = Arc::clone(store);
         Self {
             store,
             view,
             seq,
             sources,
-            heap,
+            order,
             state: State::Nowhere,
             key: Vec::new(),
             held: None,
@@ -155,13 +178,18 @@ impl Cursor {
     /// # Errors
     /// As [`seek`](Self::seek).
     #[allow(clippy::should_implement_trait, reason = "a cursor moves; it gives no items")]
+    #[inline]
     pub fn next(&mut self) -> Result<bool> {
         match self.state {
             State::Nowhere => return Ok(false),
-            State::Forward => {}
-            State::Backward => {
+            State::Forward => match self.step_forward() {
+                Stepped::There => return Ok(true),
+                Stepped::Onward => return self.settle_forward(false),
+                Stepped::No => self.keep_key(),
+            },
+            State::Backward | State::LeftBehind => {
+                self.keep_key();
                 let key = std::mem::take(&mut self.key);
-                self.held = None;
                 let moved = self.move_all(Goal::AtOrAfter(&key, SEQ_MAX));
                 self.key = key;
                 moved?;
@@ -174,12 +202,23 @@ impl Cursor {
     ///
     /// # Errors
     /// As [`seek`](Self::seek).
+    #[inline]
     pub fn prev(&mut self) -> Result<bool> {
         match self.state {
             State::Nowhere => return Ok(false),
-            State::Backward => {}
+            State::LeftBehind => {}
+            State::Backward => match self.step_backward() {
+                Stepped::There => return Ok(true),
+                Stepped::Onward => {}
+                Stepped::No => {
+                    self.keep_key();
+                    self.state = State::Nowhere;
+                    self.pass_backward()?;
+                }
+            },
             State::Forward => {
                 // The newest version that can be is the first of a key's; what lies before it is of an earlier key.
+                self.keep_key();
                 let key = std::mem::take(&mut self.key);
                 let moved = self.move_all(Goal::AtOrBefore(&key, SEQ_MAX));
                 self.key = key;
@@ -199,16 +238,20 @@ impl Cursor {
     #[inline]
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        if self.valid() { &self.key } else { &[] }
+        match (self.state, self.order.first()) {
+            (State::Forward | State::Backward, Some(first)) => self.sources[first].key(),
+            (State::LeftBehind, _) => &self.key,
+            _ => &[],
+        }
     }
 
     /// The entry's value, where it lies in the cache or the memtable; empty if the cursor is on none.
     #[inline]
     #[must_use]
     pub fn value(&self) -> &[u8] {
-        match (self.state, self.heap.first()) {
-            (State::Forward, Some(first)) => self.sources[first].value(),
-            (State::Backward, _) => self.held.as_deref().unwrap_or_default(),
+        match (self.state, self.order.first()) {
+            (State::Forward | State::Backward, Some(first)) => self.sources[first].value(),
+            (State::LeftBehind, _) => self.held.as_deref().unwrap_or_default(),
             _ => &[],
         }
     }
@@ -216,9 +259,17 @@ impl Cursor {
     /// The entry's value, to keep. Not copied: it holds its block or memtable.
     #[must_use]
     pub fn value_owned(&self) -> Value {
-        match (self.state, self.heap.first()) {
-            (State::Forward, Some(first)) => self.sources[first].value_owned(),
+        match (self.state, self.order.first()) {
+            (State::Forward | State::Backward, Some(first)) => self.sources[first].value_owned(),
             _ => self.held.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Copies the key that the cursor is on, before the sources move.
+    fn keep_key(&mut self) {
+        if let (State::Forward | State::Backward, Some(first)) = (self.state, self.order.first()) {
+            self.key.clear();
+            self.key.extend_from_slice(self.sources[first].key());
         }
     }
 
@@ -227,49 +278,86 @@ impl Cursor {
         self.state = State::Nowhere;
         self.held = None;
         for source in &mut self.sources {
-            source.aim(goal);
+            source.aim(&self.view, goal);
+        }
+        for source in &mut self.sources {
+            source.approach(goal);
         }
         loop {
-            self.fetch.clear();
             let mut is_done = true;
             for source in &mut self.sources {
-                is_done &= !source.wants(&mut self.fetch);
+                is_done &= !source.wants(&self.view, goal, &mut self.fetch);
             }
             if is_done {
                 break;
             }
-            self.store.scan_lanes.fetch(&mut self.fetch)?;
-            for source in &mut self.sources {
-                source.supply(&mut self.fetch)?;
-            }
+            let fetched = self.store.scans.fetch(&mut self.fetch);
+            let mut sources = self.sources.iter_mut();
+            let supplied = fetched
+                .map_err(Into::into)
+                .and_then(|()| sources.try_for_each(|s| s.supply(&mut self.fetch)));
+            self.fetch.clear();
+            supplied?;
         }
-        self.fetch.clear();
-        let sources = &self.sources;
-        let valid = (0..sources.len()).filter(|&i| sources[i].is_valid());
-        if goal.is_forward() {
-            self.heap.rebuild(valid, |a, b| comes_before(sources, a, b));
-        } else {
-            self.heap.rebuild(valid, |a, b| comes_before(sources, b, a));
-        }
+        self.order.rebuild(&self.sources, goal.is_forward());
         Ok(())
+    }
+
+    /// Goes to the next entry the short way: see the module documentation.
+    #[inline]
+    fn step_forward(&mut self) -> Stepped {
+        let Some(first) = self.order.first() else { return Stepped::No };
+        if self.order.is_tied(&self.sources) {
+            return Stepped::No;
+        }
+        let Some(head) = self.sources[first].next_key() else { return Stepped::No };
+        self.order.first_moved_to(head, &self.sources);
+        if self.first().is_some_and(|now| self.is_shown(now)) { Stepped::There } else { Stepped::Onward }
+    }
+
+    /// Goes to the entry before the short way: see the module documentation.
+    #[inline]
+    fn step_backward(&mut self) -> Stepped {
+        let Some(first) = self.order.first() else { return Stepped::No };
+        let Some(head) = self.sources[first].prev_key() else { return Stepped::No };
+        self.order.first_moved_to(head, &self.sources);
+        if self.is_on_newest() { Stepped::There } else { Stepped::Onward }
+    }
+
+    #[inline]
+    fn first(&self) -> Option<&Source> {
+        self.order.first().map(|first| &self.sources[first])
+    }
+
+    /// Whether the entry of a source is one that the cursor sees, and a put.
+    #[inline]
+    fn is_shown(&self, source: &Source) -> bool {
+        source.seq() <= self.seq && source.kind() == Kind::Put
+    }
+
+    /// Whether the first entry, going backward, is one to give out, with no newer version of its key before it.
+    #[inline]
+    fn is_on_newest(&self) -> bool {
+        let is_only = |first: &Source| self.is_shown(first) && first.is_newest();
+        self.first().is_some_and(is_only) && !self.order.is_tied(&self.sources)
     }
 
     /// Goes forward to the first visible entry from where the sources are; with `skip`, of a later key than `self.key`.
     fn settle_forward(&mut self, mut skip: bool) -> Result<bool> {
         self.state = State::Nowhere;
         self.in_a_row = 0;
-        while let Some(first) = self.heap.first() {
+        while let Some(first) = self.order.first() {
             let source = &self.sources[first];
             let is_shadowed = skip && source.key() == self.key;
             let is_visible = source.seq() <= self.seq;
             if !is_shadowed && is_visible {
-                self.key.clear();
-                self.key.extend_from_slice(source.key());
-                self.in_a_row = 0;
                 if source.kind() == Kind::Put {
                     self.state = State::Forward;
                     return Ok(true);
                 }
+                self.key.clear();
+                self.key.extend_from_slice(source.key());
+                self.in_a_row = 0;
                 skip = true;
             }
             // Nothing more of a key that was decided on; of one that is too new the newest that is not.
@@ -282,29 +370,38 @@ impl Cursor {
     /// Goes backward to the last visible entry from where the sources are.
     fn settle_backward(&mut self) -> Result<bool> {
         self.state = State::Nowhere;
-        while let Some(first) = self.heap.first() {
+        self.held = None;
+        while let Some(first) = self.order.first() {
+            if self.is_on_newest() {
+                self.state = State::Backward;
+                return Ok(true);
+            }
             self.key.clear();
             self.key.extend_from_slice(self.sources[first].key());
-            self.held = None;
-            self.in_a_row = 0;
-            // All versions of the key, oldest first; the last that is visible counts.
-            while let Some(first) = self.heap.first().filter(|&f| self.sources[f].key() == self.key) {
-                let source = &self.sources[first];
-                if source.seq() <= self.seq {
-                    self.held = (source.kind() == Kind::Put).then(|| source.value_owned());
-                }
-                // The newest that is visible; or if the source has been there, what lies before the key.
-                let (is_older, seq) = (source.seq() < self.seq, self.seq);
-                self.go_on(first, false, |key| {
-                    if is_older { Goal::AtOrAfter(key, seq) } else { Goal::AtOrBefore(key, SEQ_MAX) }
-                })?;
-            }
+            self.pass_backward()?;
             if self.held.is_some() {
-                self.state = State::Backward;
+                self.state = State::LeftBehind;
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Goes backward past all versions of `self.key`, oldest first. The last that is visible is held, if it is a put.
+    fn pass_backward(&mut self) -> Result<()> {
+        self.in_a_row = 0;
+        while let Some(first) = self.order.first().filter(|&f| self.sources[f].key() == self.key) {
+            let source = &self.sources[first];
+            if source.seq() <= self.seq {
+                self.held = (source.kind() == Kind::Put).then(|| source.value_owned());
+            }
+            // The newest that is visible; or if the source has been there, what lies before the key.
+            let (is_older, seq) = (source.seq() < self.seq, self.seq);
+            self.go_on(first, false, |key| {
+                if is_older { Goal::AtOrAfter(key, seq) } else { Goal::AtOrBefore(key, SEQ_MAX) }
+            })?;
+        }
+        Ok(())
     }
 
     /// Moves the first source by one entry; or to `goal` of its key, which lies in that direction, if there were many steps.
@@ -316,25 +413,16 @@ impl Cursor {
         }
         self.in_a_row += 1;
         let source = &mut self.sources[first];
-        if self.in_a_row > STEPS_MAX && source.leap(goal) {
+        if self.in_a_row > STEPS_MAX && source.leap(&self.view, goal) {
             self.in_a_row = 0;
         } else if is_forward {
-            source.next(&self.store.scan_lanes)?;
+            source.next(&self.view, &self.store.scans)?;
         } else {
-            source.prev(&self.store.scan_lanes)?;
+            source.prev(&self.view, &self.store.scans)?;
         }
-        let sources = &self.sources;
-        let before =
-            |a, b| if is_forward { comes_before(sources, a, b) } else { comes_before(sources, b, a) };
-        self.heap.first_went(sources[first].is_valid(), before);
+        self.order.first_moved(&self.sources);
         Ok(())
     }
-}
-
-#[inline]
-fn comes_before(sources: &[Source], a: usize, b: usize) -> bool {
-    let (a, b) = (&sources[a], &sources[b]);
-    entry_cmp(a.key(), a.seq(), b.key(), b.seq()).is_lt()
 }
 
 impl fmt::Debug for Cursor {

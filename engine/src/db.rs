@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::tasks::{SteppedTasks, Tasks};
 use crate::tree::Tree;
 use crate::version::Version;
-use crate::{Error, Keyspace, Result, Snapshot, Value, open, output};
+use crate::{Error, Keyspace, Loader, Result, Snapshot, Value, open, output};
 
 /// Longest name of a keyspace, in bytes.
 pub const KEYSPACE_NAME_BYTES_MAX: usize = 255;
@@ -73,7 +73,8 @@ impl Shared {
             let _commit = store.lock_commit();
             store.closed.store(true, Ordering::Release);
         }
-        let flushed = store.flush_unlogged();
+        store.stop_loadings();
+        let flushed = store.flush_to_close();
         tasks.stop_workers(store);
         let closed = store.log.close();
         tasks.join_log();
@@ -204,6 +205,14 @@ impl Db {
             return Err(Error::invalid("the batch names a keyspace of another store"));
         }
         self.store().write_batch(batch, durability)
+    }
+
+    /// Begins to load entries in ascending order into the default keyspace. See [`Keyspace::loader`].
+    ///
+    /// # Errors
+    /// As [`Keyspace::loader`].
+    pub fn loader(&self) -> Result<Loader> {
+        self.0.loader()
     }
 
     /// The entries of a range of keys, in order; from the end with `rev`.
@@ -381,6 +390,9 @@ impl Db {
 
     /// Closes the store for all handles: writes that were acknowledged, in whatever durability, are on the device when it returns. Snapshots and
     /// iterators go on reading.
+    ///
+    /// Memtables that hold an eighth of a write buffer or more are flushed, so that the next opening has next to nothing to replay. Loads that
+    /// are under way are given up.
     ///
     /// # Errors
     /// What dropping the last handle would swallow: a failed sync, or a full disk.

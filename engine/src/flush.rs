@@ -43,7 +43,7 @@ impl FlushJob {
     pub(crate) fn step(&mut self, store: &Arc<Store>, lane: &mut dyn Lane, wait: bool) -> Result<JobState> {
         if self.output.is_none() && self.cursor.valid() {
             let bytes = self.mem.table.bytes() as u64;
-            let mut output = Output::create(store, OUTPUT_BUFFERS, bytes, Room::Free)?;
+            let mut output = Output::create(store, OUTPUT_BUFFERS, bytes, Some(Room::Free))?;
             // What was just written is read as likely as anything, and was in memory until now; if anything is read at all.
             output.writer.set_hot(store.is_read());
             self.output = Some(output);

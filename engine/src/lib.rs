@@ -35,6 +35,7 @@ mod error;
 mod files;
 mod flush;
 mod keyspace;
+mod loader;
 mod maintain;
 mod manifest;
 #[doc(hidden)]
@@ -47,6 +48,7 @@ mod pacing;
 mod range;
 mod read;
 mod regulator;
+mod scans;
 mod snapshot;
 mod snapshots;
 mod stats;
@@ -63,6 +65,7 @@ pub use cursor::Cursor;
 pub use db::{Batch, Db, KEYSPACE_NAME_BYTES_MAX};
 pub use error::{Error, ErrorKind, Result};
 pub use keyspace::Keyspace;
+pub use loader::Loader;
 pub use options::{Durability, MEMORY_BYTES_MIN, Options};
 pub use range::Range;
 pub use ringwood_ring::{Caps, Class, ClassCounts, CountsSnapshot, IoChoice, probe};
@@ -71,3 +74,20 @@ pub use ringwood_wal::{SyncMode, WalStats};
 pub use snapshot::Snapshot;
 pub use stats::{KeyspaceStats, LevelStats, MemoryStats, Stats};
 pub use value::{Key, Value};
+
+/// The parsers of bytes from the disk and of log records, as fuzz targets call them.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    /// A manifest: its header and records; and edits, as if a record's checksum had been right.
+    pub fn manifest(data: &[u8]) {
+        crate::manifest::fuzz(data);
+    }
+
+    /// The batch in a log record.
+    pub fn batch(data: &[u8]) {
+        if let Ok((first, count, ops)) = crate::batch::decode(data) {
+            let _ = (first, count, ops.take_while(Result::is_ok).count());
+        }
+    }
+}

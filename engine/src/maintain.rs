@@ -8,6 +8,9 @@ use crate::tree::Tree;
 use crate::version::Mem;
 use crate::{Error, Result};
 
+/// Closing flushes memtables that hold this part of a write buffer together, or more.
+const REPLAY_PART: u64 = 8;
+
 impl Store {
     /// Freezes all memtables and waits until they are tables.
     pub(crate) fn flush(&self) -> Result<()> {
@@ -15,18 +18,31 @@ impl Store {
         self.flush_all(|| self.check_writable())
     }
 
-    /// What is in no log must be in tables before a store closes.
-    pub(crate) fn flush_unlogged(&self) -> Result<()> {
+    /// What is in no log must be in tables before a store closes; what is, had better be if it is much, since the next opening would
+    /// replay it.
+    pub(crate) fn flush_to_close(&self) -> Result<()> {
+        let trees = self.trees.load_full();
         let has_unlogged = |tree: &Arc<Tree>| tree.view().mems().any(|m| m.is_unlogged());
-        if !self.trees.load().values().any(has_unlogged) {
+        let is_needed = trees.values().any(has_unlogged);
+        let bytes = |tree: &Arc<Tree>| tree.view().mems().map(|m| m.table.bytes() as u64).sum::<u64>();
+        if !is_needed && trees.values().map(bytes).sum::<u64>() < self.budget.write_buffer / REPLAY_PART {
             return Ok(());
         }
-        self.check_sound()?;
-        self.flush_all(|| self.check_sound())
+        let flushed = self.check_sound().and_then(|()| self.flush_all(|| self.check_sound()));
+        if is_needed { flushed } else { Ok(()) }
     }
 
     fn flush_all(&self, check: impl Fn() -> Result<()>) -> Result<()> {
         let frozen = self.freeze_all();
+        self.wait_flushed(&frozen, check)
+    }
+
+    /// Waits until the frozen memtables `frozen` are tables.
+    pub(crate) fn wait_flushed(
+        &self,
+        frozen: &[(Arc<Tree>, Arc<Mem>)],
+        check: impl Fn() -> Result<()>,
+    ) -> Result<()> {
         // An earlier failure, and the pause after it, are not this caller's.
         self.background.retry_flush();
         self.background.notify_work();

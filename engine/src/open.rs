@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ringwood_ring::{DirLock, Disk, IoErrorKind, Lane};
-use ringwood_sstable::{BlockCache, Table, TableOptions};
+use ringwood_ring::{Class, DirLock, Disk, IoErrorKind, LaneSpec, Owner};
+use ringwood_sstable::{BlockCache, Table, TableError, TableOptions, TableSpec};
 use ringwood_wal::{Opened, WalError, WalOptions};
 
 use crate::background::Background;
 use crate::files::{self, FileName};
-use crate::manifest::{self, KeyspaceState, Manifest};
+use crate::manifest::{self, KeyspaceState, Manifest, TableMeta};
 use crate::memtable::MemtablePool;
 use crate::options::{Budget, Options};
 use crate::store::{Parts, Store};
@@ -27,6 +27,9 @@ use crate::tasks::SteppedTasks;
 use crate::tree::Tree;
 use crate::version::{Graveyard, TableHandle, Version};
 use crate::{Error, ErrorKind, Result, batch};
+
+/// Depth of the lane that reads the tails of tables.
+const OPEN_LANE_DEPTH: u32 = 256;
 
 /// What opening gives: the store, and the log's pump, which somebody must run.
 pub(crate) struct OpenedStore {
@@ -49,7 +52,6 @@ pub(crate) fn open(
     } else {
         Manifest::create(Arc::clone(&disk), lane, dir)?
     };
-    let mut lane = disk.lane(manifest::control_lane())?;
     let stepper = stepped.map(SteppedTasks::stepper);
     let cache = BlockCache::with_tables(
         disk.arena(),
@@ -62,8 +64,9 @@ pub(crate) fn open(
     let state = manifest.state();
     let memtables = MemtablePool::new(budget.write_buffer as usize);
     let mut trees = BTreeMap::new();
+    let mut versions = open_tables(&disk, dir, &cache, &graveyard, &state.keyspaces)?;
     for (&id, keyspace) in &state.keyspaces {
-        let version = open_tables(&disk, &mut *lane, dir, &cache, &graveyard, keyspace)?;
+        let version = versions.remove(&id).unwrap_or_default();
         let mem = memtables.memtable();
         trees.insert(id, Tree::new(id, keyspace.name.clone(), mem, state.log_floor, version));
     }
@@ -75,7 +78,8 @@ pub(crate) fn open(
     let wal_options = WalOptions {
         staging_bytes: budget.staging,
         log_bytes_max: 4 * budget.log_bytes_soft() + (256 << 20),
-        segment_bytes_max: budget.write_buffer.clamp(1 << 20, 64 << 20),
+        segment_bytes_min: budget.segment.min(1 << 20),
+        segment_bytes_max: budget.segment,
         sync_mode: options.sync_mode,
         stepper: stepper.clone(),
         ..WalOptions::default()
@@ -173,36 +177,53 @@ pub(crate) fn refuse_foreign(disk: &dyn Disk, dir: &Path) -> Result<()> {
     }
 }
 
-/// Opens all tables of a keyspace. Footers, indexes and filters are read and checked.
+/// Opens the tables of all keyspaces together. Footers, indexes and filters are read and checked.
 fn open_tables(
     disk: &Arc<dyn Disk>,
-    lane: &mut dyn Lane,
     dir: &Path,
     cache: &Arc<BlockCache>,
     graveyard: &Arc<Graveyard>,
-    keyspace: &KeyspaceState,
-) -> Result<Version> {
-    let mut added = Vec::new();
-    for (level, tables) in keyspace.levels.iter().enumerate() {
-        for meta in tables {
-            let path = files::table(dir, meta.id);
-            let table = Table::open(disk, lane, cache, &path, meta.id).map_err(|e| match Error::from(e) {
-                e if e.kind() == ErrorKind::NotFound => Error::corrupt(
-                    &path,
-                    None,
-                    "the manifest names it and it does not exist; restore it from a copy",
-                ),
-                e => e,
-            })?;
-            if table.file_bytes() != meta.bytes {
-                let what =
-                    format!("it has {} bytes and the manifest says {}", table.file_bytes(), meta.bytes);
-                return Err(Error::corrupt(&path, None, what));
-            }
-            added.push((level, TableHandle::new(table, meta.clone(), graveyard)));
-        }
+    keyspaces: &BTreeMap<u32, KeyspaceState>,
+) -> Result<BTreeMap<u32, Version>> {
+    let mut lane =
+        disk.lane(LaneSpec { class: Class::Control, depth: OPEN_LANE_DEPTH, owner: Owner::Pool })?;
+    let tables = || {
+        let levels = keyspaces.iter().flat_map(|(&id, k)| k.levels.iter().enumerate().map(move |l| (id, l)));
+        levels.flat_map(|(id, (level, metas))| metas.iter().map(move |meta| (id, level, meta)))
+    };
+    let specs = tables().map(|(_, _, meta)| TableSpec {
+        path: files::table(dir, meta.id),
+        id: meta.id,
+        tail_bytes: meta.tail_bytes,
+        warmed: None,
+    });
+    let opened = Table::open_all(disk, &mut *lane, cache, specs);
+    let mut added: BTreeMap<u32, Vec<_>> = keyspaces.keys().map(|&id| (id, Vec::new())).collect();
+    for ((id, level, meta), table) in tables().zip(opened) {
+        let table = check_table(dir, meta, table)?;
+        let handle = TableHandle::new(Arc::new(table), meta.clone(), graveyard);
+        added.entry(id).or_default().push((level, handle));
     }
-    Ok(Version::default().edited(&added, &[]))
+    Ok(added.into_iter().map(|(id, added)| (id, Version::default().edited(&added, &[]))).collect())
+}
+
+/// Checks that a table that was opened is what the manifest says, and gives it the sequence number that the manifest has for it.
+fn check_table(dir: &Path, meta: &TableMeta, opened: Result<Table, TableError>) -> Result<Table> {
+    let path = files::table(dir, meta.id);
+    let mut table = opened.map_err(|e| match Error::from(e) {
+        e if e.kind() == ErrorKind::NotFound => {
+            Error::corrupt(&path, None, "the manifest names it and it does not exist; restore it from a copy")
+        }
+        e => e,
+    })?;
+    if table.file_bytes() != meta.bytes {
+        let what = format!("it has {} bytes and the manifest says {}", table.file_bytes(), meta.bytes);
+        return Err(Error::corrupt(&path, None, what));
+    }
+    if let Some(seq) = meta.assigned_seq() {
+        table.assign_seq(seq)?;
+    }
+    Ok(table)
 }
 
 /// Puts what the log has back into memtables.

@@ -40,6 +40,7 @@ pub struct Options {
     write_buffer_bytes: Option<u64>,
     compaction_threads: Option<usize>,
     table_bytes: Option<u64>,
+    log_bytes: Option<(u64, usize)>,
     pub(crate) compression: Compression,
     pub(crate) durability: Durability,
     pub(crate) sync_mode: SyncMode,
@@ -148,6 +149,14 @@ impl Options {
         Db::open_on(disk, path.as_ref(), &self, budget, false)
     }
 
+    /// Largest segment of the log and size of its staging ring, in bytes: simulations change segments often, and make many stores.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn log_bytes(mut self, segment: u64, staging: usize) -> Self {
+        self.log_bytes = Some((segment, staging));
+        self
+    }
+
     /// Opens the store on a disk of the caller's. With `stepped`, no thread is started: background work is done inside waiting
     /// calls and by [`Db::step`], so that one thread and the disk's seed decide everything.
     #[doc(hidden)]
@@ -174,6 +183,10 @@ impl Options {
         let compaction_threads = self.compaction_threads.unwrap_or((machine::cores() / 2).clamp(1, 4)).max(1);
         let read_window = (memory / 64).clamp(256 << 10, 16 << 20);
         let output_buffer = (memory / 512).clamp(64 << 10, 1 << 20);
+        let (segment, staging) = self.log_bytes.unwrap_or((
+            write_buffer.clamp(1 << 20, 64 << 20),
+            (memory / 16).clamp(512 << 10, 4 << 20) as usize,
+        ));
         let mut budget = Budget {
             memory,
             cache: 0,
@@ -185,7 +198,8 @@ impl Options {
             output_buffer: output_buffer as usize,
             output_buffers: (read_window * 5 / 4 / output_buffer).max(OUTPUT_BUFFERS as u64) as usize,
             log_buffers: (memory / 64).clamp(512 << 10, 4 << 20) as usize,
-            staging: (memory / 16).clamp(512 << 10, 4 << 20) as usize,
+            segment,
+            staging,
         };
         let rest = memory.saturating_sub(budget.fixed_bytes() + budget.tables);
         budget.cache = self.cache_bytes.unwrap_or(rest.max(memory / CACHE_PART_MIN));
@@ -223,6 +237,8 @@ pub(crate) struct Budget {
     /// reads and writes share an enter.
     pub(crate) output_buffers: usize,
     pub(crate) log_buffers: usize,
+    /// Largest segment of the log.
+    pub(crate) segment: u64,
     pub(crate) staging: usize,
 }
 

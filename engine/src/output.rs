@@ -1,10 +1,10 @@
 //! Tables that a job is writing, and how their edits reach the manifest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringwood_ring::{Completion, IoErrorKind, Lane};
-use ringwood_sstable::{Residency, Room, Table, TableOptions, TableWriter};
+use ringwood_sstable::{Residency, Room, Table, TableOptions, TableSpec, TableWriter};
 
 use crate::manifest::{Edit, Manifest, TableMeta};
 use crate::store::Store;
@@ -20,14 +20,16 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Begins a table under a new number, of about `bytes`, with `buffers` output buffers. Its hot entries find `room` in the cache.
-    pub(crate) fn create(store: &Store, buffers: usize, bytes: u64, room: Room) -> Result<Self> {
+    /// Begins a table under a new number, of about `bytes`, with `buffers` output buffers. Its hot entries find `room` in the cache, if any.
+    pub(crate) fn create(store: &Store, buffers: usize, bytes: u64, room: Option<Room>) -> Result<Self> {
         let id = store.new_file_number();
         let path = files::table(&store.dir, id);
         let options = TableOptions { expected_bytes: bytes, ..store.table_options.clone() };
         let mut writer =
             TableWriter::create(&store.disk, &path, id, options, buffers, store.budget.output_buffer)?;
-        writer.warm(&store.cache, room);
+        if let Some(room) = room {
+            writer.warm(&store.cache, room);
+        }
         Ok(Self { id, path, writer, is_sealed: false })
     }
 
@@ -50,7 +52,8 @@ impl Output {
             }
             pushed = true;
         }
-        Ok(pushed)
+        // With all buffers full and nothing in flight, nobody else would ever tell.
+        self.writer.failure().map_or(Ok(pushed), |error| Err(error.clone().into()))
     }
 
     /// Sends full buffers on their way, and takes completed ones back when the writer needs them: with `wait`, waiting for one. For a
@@ -77,10 +80,12 @@ impl Output {
         let meta = TableMeta {
             id: self.id,
             bytes: summary.file_bytes,
+            tail_bytes: summary.tail_bytes,
             entries: properties.entries,
             tombstones: properties.deletes,
             seq_min: properties.seq_smallest,
             seq_max: properties.seq_largest,
+            is_loaded: false,
             smallest: properties.smallest_key.into(),
             largest: properties.largest_key.into(),
         };
@@ -97,45 +102,82 @@ pub(crate) struct Written {
 }
 
 impl Written {
+    fn into_spec(self) -> (TableSpec, TableMeta) {
+        let Self { path, meta, warmed } = self;
+        (TableSpec { path, id: meta.id, tail_bytes: meta.tail_bytes, warmed }, meta)
+    }
+
     /// Opens it, on an idle lane. One that does not open is removed.
-    pub(crate) fn open(mut self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
-        let warmed = self.warmed.take();
-        match Table::open_warm(&store.disk, lane, &store.cache, &self.path, self.meta.id, warmed) {
-            Ok(table) => Ok(TableHandle::new(table, self.meta, &store.graveyard)),
-            Err(error) => {
-                self.discard(store);
-                Err(error.into())
-            }
-        }
+    pub(crate) fn open(self, store: &Store, lane: &mut dyn Lane) -> Result<Arc<TableHandle>> {
+        let opened = open_written(store, lane, vec![self])?.pop();
+        let (table, meta) = opened.expect("as many as were given");
+        Ok(TableHandle::new(Arc::new(table), meta, &store.graveyard))
     }
 
     /// Removes a table that will not be used.
     pub(crate) fn discard(self, store: &Store) {
-        // If it fails, the next open removes it: the manifest does not name it.
-        let _ = store.disk.remove(&self.path);
+        remove(store, &self.path);
     }
+}
+
+/// Opens tables, on an idle lane, in as few enters as can be: all of them, or none, and then they are removed.
+pub(crate) fn open_written(
+    store: &Store,
+    lane: &mut dyn Lane,
+    written: Vec<Written>,
+) -> Result<Vec<(Table, TableMeta)>> {
+    let (specs, metas): (Vec<_>, Vec<_>) = written.into_iter().map(Written::into_spec).unzip();
+    let opened = Table::open_all(&store.disk, lane, &store.cache, specs);
+    let tables: Result<Vec<Table>, _> = opened.into_iter().collect();
+    match tables {
+        Ok(tables) => Ok(tables.into_iter().zip(metas).collect()),
+        Err(error) => {
+            metas.iter().for_each(|meta| remove(store, &files::table(&store.dir, meta.id)));
+            Err(error.into())
+        }
+    }
+}
+
+/// Removes a table that nothing names.
+fn remove(store: &Store, path: &Path) {
+    // If it fails, the next open removes it.
+    let _ = store.disk.remove(path);
 }
 
 /// Appends to the manifest, after making the names of new tables durable if there are any.
 ///
 /// A failure leaves unknown what the device holds, so the store takes no more writes, and nobody may remove a table that the edits name: the
-/// next opening reads what came of it. A full disk leaves it as it was, and so does a directory that could not be opened for its sync. Under one lock with the manifest, so that nobody
-/// relies on a directory whose sync has just failed.
+/// next opening reads what came of it. A manifest that could not be replaced for want of space or descriptors is as it was, and so is a
+/// directory that could not be opened for its sync.
 pub(crate) fn append(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
-    store.check_sound()?;
-    let has_new_names = edits.iter().any(|e| matches!(e, Edit::TableAdd { .. }));
-    let synced = if has_new_names { store.disk.sync_dir(&store.dir) } else { Ok(()) };
-    // It comes of opening the directory, before anything is synced.
-    if let Err(error) = &synced
-        && error.kind() == IoErrorKind::TooManyFiles
-    {
-        return Err(error.clone().into());
+    if edits.iter().any(|e| matches!(e, Edit::TableAdd { .. })) {
+        sync_names(store, manifest)?;
     }
-    synced.map_err(Error::from).and_then(|()| manifest.append(edits, || store.new_file_number())).inspect_err(
-        |error| {
-            if error.kind() != ErrorKind::Full {
-                store.poison(error);
-            }
-        },
-    )
+    append_named(store, manifest, edits)
+}
+
+/// Makes the names of all new files durable. Under one lock with the manifest, so that nobody relies on a directory whose sync has just
+/// failed.
+pub(crate) fn sync_names(store: &Store, _manifest: &mut Manifest) -> Result<()> {
+    store.check_sound()?;
+    store.disk.sync_dir(&store.dir).map_err(|error| {
+        // Too many files: it comes of opening the directory, before anything is synced.
+        let is_harmless = error.kind() == IoErrorKind::TooManyFiles;
+        let error = Error::from(error);
+        if !is_harmless {
+            store.poison(&error);
+        }
+        error
+    })
+}
+
+/// As [`append`], for edits whose new tables have durable names already.
+pub(crate) fn append_named(store: &Store, manifest: &mut Manifest, edits: &[Edit]) -> Result<()> {
+    store.check_sound()?;
+    let appended = manifest.append(edits, || store.new_file_number());
+    appended.inspect_err(|error| {
+        if manifest.has_failed() {
+            store.poison(error);
+        }
+    })
 }

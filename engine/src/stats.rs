@@ -20,6 +20,8 @@ pub(crate) struct Totals {
     pub(crate) compaction_failures: AtomicU64,
     pub(crate) compaction_read_bytes: AtomicU64,
     pub(crate) compaction_write_bytes: AtomicU64,
+    pub(crate) loads: AtomicU64,
+    pub(crate) load_bytes: AtomicU64,
     pub(crate) stall_ns: AtomicU64,
 }
 
@@ -105,6 +107,10 @@ pub struct Stats {
     pub compaction_read_bytes: u64,
     /// Written by compactions, in bytes.
     pub compaction_write_bytes: u64,
+    /// Loads that took effect.
+    pub loads: u64,
+    /// Tables written by them, in bytes.
+    pub load_bytes: u64,
     /// Time that writers were held back, in nanoseconds, all writers added up.
     pub stall_ns: u64,
 }
@@ -160,6 +166,8 @@ impl Store {
             compaction_failures: t.compaction_failures.load(Relaxed),
             compaction_read_bytes: t.compaction_read_bytes.load(Relaxed),
             compaction_write_bytes: t.compaction_write_bytes.load(Relaxed),
+            loads: t.loads.load(Relaxed),
+            load_bytes: t.load_bytes.load(Relaxed),
             stall_ns: t.stall_ns.load(Relaxed),
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! # Locks, in the order they may be taken
 //!
-//! 1. `manifest`: one version edit at a time. Held over its I/O.
-//! 2. `commit`: sequence numbers, log order and memtable order are one order. Held for the length of a memory copy and a memtable
-//!    insert; never while waiting, except for room in the log's staging ring.
+//! 1. `commit`: sequence numbers, log order and memtable order are one order. Held for the length of a memory copy and a memtable
+//!    insert; never while waiting, except for room in the log's staging ring, and by a load that takes effect.
+//! 2. `manifest`: one version edit at a time. Held over its I/O.
 //! 3. `background.state`: who does what. Held for a decision.
 //!
 //! Readers take none of them: a [`View`](crate::version::View) is one pointer load.
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use ringwood_ring::{DirLock, Disk, LanePool};
@@ -22,11 +22,13 @@ use ringwood_wal::{Appender, Log, Lsn};
 
 use crate::background::Background;
 use crate::compaction::Limits;
+use crate::loader::Loading;
 use crate::manifest::Manifest;
 use crate::memtable::MemtablePool;
 use crate::options::{Budget, Durability};
 use crate::pacing::{self, Account, Pacer};
 use crate::regulator::{Regulator, Window};
+use crate::scans::Scans;
 use crate::snapshots::Snapshots;
 use crate::stats::Totals;
 use crate::tree::Tree;
@@ -48,7 +50,7 @@ pub(crate) struct Store {
     pub(crate) table_options: TableOptions,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) get_lanes: Arc<LanePool>,
-    pub(crate) scan_lanes: Arc<LanePool>,
+    pub(crate) scans: Scans,
     pub(crate) memtables: MemtablePool,
     pub(crate) log: Arc<Log>,
     pub(crate) commit: Mutex<Commit>,
@@ -71,6 +73,8 @@ pub(crate) struct Store {
     pub(crate) frozen_bytes: AtomicU64,
     pub(crate) closed: AtomicBool,
     is_table_memory_told: AtomicBool,
+    /// Loads that may be under way.
+    loadings: Mutex<Vec<Weak<Loading>>>,
     poison: OnceLock<Error>,
 }
 
@@ -109,7 +113,12 @@ impl Store {
         let frozen_bytes = frozen.map(|m| m.table.bytes() as u64).sum();
         Arc::new(Self {
             get_lanes: pool(Class::Get),
-            scan_lanes: pool(Class::Scan),
+            scans: Scans::new(
+                pool(Class::Scan),
+                &parts.disk,
+                parts.budget.memory,
+                parts.background.is_stepped(),
+            ),
             limits: Limits {
                 l0_bytes: 4 * parts.budget.write_buffer,
                 l0_tables: 12,
@@ -144,6 +153,7 @@ impl Store {
             frozen_bytes: AtomicU64::new(frozen_bytes),
             closed: AtomicBool::new(false),
             is_table_memory_told: AtomicBool::new(false),
+            loadings: Mutex::default(),
             poison: OnceLock::new(),
         })
     }
@@ -189,6 +199,19 @@ impl Store {
         self.poison.get().is_some()
     }
 
+    /// Notes a load that has begun, so that closing waits for its end.
+    pub(crate) fn add_loading(&self, loading: &Arc<Loading>) {
+        let mut loadings = self.loadings.lock().unwrap_or_else(PoisonError::into_inner);
+        loadings.retain(|l| l.strong_count() > 0);
+        loadings.push(Arc::downgrade(loading));
+    }
+
+    /// Gives up all loads that are under way; one that is just taking effect does so.
+    pub(crate) fn stop_loadings(&self) {
+        let loadings = std::mem::take(&mut *self.loadings.lock().unwrap_or_else(PoisonError::into_inner));
+        loadings.iter().filter_map(Weak::upgrade).for_each(|loading| loading.stop());
+    }
+
     /// The position before which nothing in the log is needed, when `flushed` (a memtable that is now a table) is left out.
     pub(crate) fn log_floor(&self, flushed: Option<&Arc<crate::version::Mem>>) -> Lsn {
         // Read first: what is written meanwhile lies at or after it.
@@ -225,7 +248,7 @@ impl Store {
 
     /// What background jobs may have in flight now.
     pub(crate) fn background_window(&self) -> Window {
-        let reads = self.get_lanes.checkouts() + self.scan_lanes.checkouts();
+        let reads = self.get_lanes.checkouts() + self.scans.reads();
         self.regulator.window(reads, self.disk.now(), self.pacer.debt())
     }
 

@@ -17,7 +17,7 @@ pub(crate) enum Tasks {
 }
 
 impl Tasks {
-    /// Starts the log's thread, one that flushes and those that compact. If one cannot be started, none is left behind.
+    /// Starts the log's thread, one that flushes, those that compact, and one that reads ahead. If one cannot be started, none is left behind.
     pub(crate) fn start(store: &Arc<Store>, mut pump: Pump) -> Result<Self> {
         let all = workers(store)?;
         let mut tasks = (None, Vec::new());
@@ -28,6 +28,8 @@ impl Tasks {
                 let store = Arc::clone(store);
                 tasks.1.push(spawn(name, move || worker.run(&store))?);
             }
+            let store = Arc::clone(store);
+            tasks.1.push(spawn("ringwood-scan".into(), move || store.scans.run())?);
             Ok(())
         });
         let mut tasks = Tasks::Threads { log: tasks.0, workers: tasks.1 };
@@ -40,9 +42,10 @@ impl Tasks {
         Ok(tasks)
     }
 
-    /// Stops flushes and compactions where they are.
+    /// Stops flushes, compactions and reading ahead where they are.
     pub(crate) fn stop_workers(&mut self, store: &Store) {
         store.background.close();
+        store.scans.close();
         match self {
             Tasks::Threads { workers, .. } => workers.drain(..).for_each(|w| drop(w.join())),
             Tasks::Stepped(tasks) => tasks.stop_workers(store),
@@ -65,7 +68,10 @@ fn workers(store: &Arc<Store>) -> Result<Vec<Worker>> {
     std::iter::once(Role::Flush).chain(compactors).map(|role| Worker::new(store, role)).collect()
 }
 
-fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+pub(crate) fn spawn<T: Send + 'static>(
+    name: String,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>> {
     let hint = "raise the limit of processes (ulimit -u)";
     let spawned = std::thread::Builder::new().name(name).spawn(body);
     spawned.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}; {hint}")))

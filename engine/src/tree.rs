@@ -53,6 +53,28 @@ impl Tree {
         });
     }
 
+    /// Swaps in a version with newer entries than any memtable, and a new memtable in place of the active one in the same moment: so nobody
+    /// sees what is written later and not what the version brings. The caller holds the commit lock. Returns the memtable that is frozen
+    /// by this, if it holds anything.
+    pub(crate) fn install_over(
+        &self,
+        version: &Arc<Version>,
+        next: &Arc<Memtable>,
+        log_start: Lsn,
+    ) -> Option<Arc<Mem>> {
+        let before = self.view.rcu(|view| {
+            let is_written = !view.active.table.is_empty();
+            let mut frozen = Vec::with_capacity(view.frozen.len() + 1);
+            if is_written {
+                view.active.set_log_end(log_start);
+                frozen.push(Arc::clone(&view.active));
+            }
+            frozen.extend(view.frozen.iter().cloned());
+            View { active: Mem::new(Arc::clone(next), log_start), frozen, version: Arc::clone(version) }
+        });
+        Some(Arc::clone(&before.active)).filter(|mem| !mem.table.is_empty())
+    }
+
     /// Swaps in a version in which `flushed`, if any, is a table: readers see it in one place or the other.
     pub(crate) fn install(&self, version: &Arc<Version>, flushed: Option<&Arc<Mem>>) {
         self.view.rcu(|view| {

@@ -101,6 +101,16 @@ impl Version {
         tables.get(at).filter(|t| *t.meta.smallest <= *key)
     }
 
+    /// Whether `level` has a table with some key in `from..=to`.
+    pub(crate) fn overlaps(&self, level: usize, from: &[u8], to: &[u8]) -> bool {
+        if level == 0 {
+            return self.levels[0].iter().any(|t| t.meta.overlaps(from, to));
+        }
+        let tables = &self.levels[level];
+        let at = tables.partition_point(|t| *t.meta.largest < *from);
+        tables.get(at).is_some_and(|t| *t.meta.smallest <= *to)
+    }
+
     /// Tables of `level` with some key in `from..=to`.
     pub(crate) fn overlapping(&self, level: usize, from: &[u8], to: &[u8]) -> Vec<Arc<TableHandle>> {
         self.levels[level].iter().filter(|t| t.meta.overlaps(from, to)).cloned().collect()

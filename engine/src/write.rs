@@ -111,7 +111,7 @@ impl Store {
         Ok(())
     }
 
-    fn log_failed(&self, error: ringwood_wal::WalError) -> Error {
+    pub(crate) fn log_failed(&self, error: ringwood_wal::WalError) -> Error {
         let error = Error::from(error);
         self.poison(&error);
         self.check_writable().err().unwrap_or(error)

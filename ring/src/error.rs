@@ -68,7 +68,17 @@ impl IoError {
             }
             _ => None,
         };
-        Self { op, path: path.to_path_buf(), offset, errno, kind, hint: hint.map(Cow::Borrowed) }
+        let error = Self { op, path: path.to_path_buf(), offset, errno, kind, hint: hint.map(Cow::Borrowed) };
+        if op == "sync" { error.of_sync() } else { error }
+    }
+
+    /// The same error of a sync. One that fails has failed for good, whatever its errno: a delayed allocation that finds the disk full loses
+    /// the bytes.
+    pub(crate) fn of_sync(mut self) -> Self {
+        if self.kind == IoErrorKind::NoSpace {
+            (self.kind, self.hint) = (IoErrorKind::Failed, None);
+        }
+        self
     }
 
     /// An error that the kernel did not number: the kind is given and the hint says what happened.

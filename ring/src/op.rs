@@ -80,7 +80,9 @@ impl Op {
 
     /// An error of this operation.
     pub(crate) fn error(&self, errno: i32) -> IoError {
-        IoError::from_errno(self.verb(), self.file().path(), self.offset(), errno)
+        let error = IoError::from_errno(self.verb(), self.file().path(), self.offset(), errno);
+        // Of a durable write the sync may have failed.
+        if matches!(self, Op::Write { dsync: true, .. }) { error.of_sync() } else { error }
     }
 
     /// Checks rule 5 of the crate: page multiples, inside the buffer.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ringwood_ring::{ArenaFull, Buf, Completion, IoError, IoErrorKind, Lane, LanePool, Op};
 
+use crate::ahead::RunRead;
 use crate::block::codec::Decompressor;
 use crate::cache::{BlockRef, Claim, Fill, Hint, Waiter};
 use crate::error::{Result, TableError};
@@ -16,6 +17,11 @@ pub trait FetchLane {
     /// # Errors
     /// If there is no lane. What befalls single blocks is told by [`BlockFetch::take`].
     fn fetch(&self, fetch: &mut BlockFetch) -> Result<()>;
+
+    /// Reads a run of blocks while the caller goes on, if there is someone to do it. Returns whether there is.
+    fn read_ahead(&self, _read: RunRead) -> bool {
+        false
+    }
 }
 
 impl FetchLane for Arc<LanePool> {

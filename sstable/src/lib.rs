@@ -47,6 +47,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod block;
 mod cache;
 mod checksum;
@@ -65,6 +66,7 @@ mod table;
 mod walk;
 mod writer;
 
+pub use ahead::{RUN_BYTES_MAX, RunRead, RunReader};
 pub use block::{BlockView, Compression, Found};
 pub use cache::{BlockCache, BlockRef, CacheStats, Claim, Fill, Hint, Residency, Room, Waiter};
 pub use cursor::{Aim, TableCursor};
@@ -74,6 +76,63 @@ pub use fetch::{BlockFetch, FetchLane};
 pub use footer::Properties;
 pub use hash::KeyHash;
 pub use run::RawRun;
-pub use table::{Extent, Finding, Table, Verified};
+pub use table::{Extent, Finding, Table, TableSpec, Verified};
 pub use walk::{Damage, Step, TableWalk};
 pub use writer::{TableOptions, TableSummary, TableWriter};
+
+/// The parsers of bytes from the disk, as fuzz targets call them. `data` is what a checksum has let pass: any bytes at all.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    use std::path::Path;
+
+    use crate::block::{BlockView, fuzz_unpack};
+    use crate::filter::Filter;
+    use crate::footer::{Footer, Properties};
+    use crate::hash::KeyHash;
+    use crate::index::Index;
+
+    /// A block as it stands in a file: unpacked, checked, every entry read and sought.
+    pub fn block(data: &[u8]) {
+        let Some(plain) = fuzz_unpack(data) else { return };
+        let Ok(view) = BlockView::parse(&plain) else { return };
+        if view.validate().is_err() {
+            return;
+        }
+        let mut key = Vec::new();
+        for i in 0..view.len() {
+            view.key_into(i, &mut key);
+            let (seq, _) = (view.seq(i), (view.kind(i), view.value(i)));
+            let _ = (view.seek(&key, seq), view.find(&key, seq));
+        }
+    }
+
+    /// A footer, with its checksum made right.
+    pub fn footer(data: &[u8]) {
+        let mut page = data.to_vec();
+        page.resize(crate::footer::FOOTER, 0);
+        crate::footer::fuzz_seal(&mut page);
+        if let Ok(footer) = Footer::parse(&page, Path::new("t"), 7, 1 << 20) {
+            let _ = footer.tail_bytes();
+        }
+    }
+
+    /// An index: every block it speaks of.
+    pub fn index(data: &[u8]) {
+        let Ok(index) = Index::parse(data) else { return };
+        for block in 0..index.block_count() {
+            let _ = (index.extent(block), index.frame_bytes(block));
+        }
+        for key in [&b""[..], b"k", &[255; 40]] {
+            assert!(index.block_for(key, 1) < index.block_count().max(1));
+        }
+    }
+
+    /// A filter, and the properties.
+    pub fn filter(data: &[u8]) {
+        if let Ok(filter) = Filter::parse(data) {
+            let _ = filter.may_contain(KeyHash::of(b"key"));
+        }
+        let _ = Properties::parse(data);
+    }
+}

@@ -5,11 +5,15 @@
 pub mod child;
 pub mod confine;
 pub mod dirs;
+pub mod enumerate;
+pub mod failure;
 pub mod logs;
+pub mod model;
 pub mod reference;
 pub mod rng;
 pub mod scoreboard;
 pub mod seeds;
+pub mod shrink;
 pub mod watch;
 
 /// Says why a test was skipped, in a form that can be counted: machines differ in what they allow.

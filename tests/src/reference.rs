@@ -11,7 +11,8 @@
 //!    flush that was acknowledged.
 //! 4. A keyspace whose creation was acknowledged is there, one whose drop was acknowledged is not; one that was being created or
 //!    dropped may be either.
-//! 5. What was found once is there for good: [`Reference::recover`] makes it the new beginning.
+//! 5. A sync that fails may take what was not durable yet, if the file system is one that reverts it then ([`Reference::reverted`]).
+//! 6. What was found once is there for good: [`Reference::recover`] makes it the new beginning.
 //!
 //! Rule 1 makes batches whole: a commit is in or out, in all keyspaces that it touched.
 
@@ -181,6 +182,22 @@ impl Reference {
             Durability::Buffered => self.kept = self.kept.max(commit),
             Durability::None => {}
         }
+    }
+
+    /// The last commit that a power loss must leave.
+    #[must_use]
+    pub fn synced(&self) -> u64 {
+        self.synced
+    }
+
+    /// The log may have lost its end, with what was acknowledged there: any prefix of the logged commits will do.
+    pub fn excuse(&mut self) {
+        (self.synced, self.kept) = (0, 0);
+    }
+
+    /// The file system has taken back what was written and not synced, from those who did not wait for it.
+    pub fn reverted(&mut self) {
+        self.kept = self.synced;
     }
 
     /// A flush of everything, or a close, was acknowledged: all writes so far are durable.

@@ -1,21 +1,15 @@
-//! Running a test for many seeds, and saying how to replay the one that failed.
+//! Running a test for many seeds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Runs `body` for seeds `first..first + count`, on as many threads as the machine has cores.
 ///
-/// * `RINGWOOD_SEED=n` runs that seed alone.
-/// * `RINGWOOD_SEEDS=n` sets how many seeds each test runs, instead of its `count`.
-///
-/// The first seed that fails prints how to replay it; its panic is that of the test.
+/// `RINGWOOD_SEEDS=n` sets how many seeds each test runs, instead of its `count`. The first panic is that of the test.
 ///
 /// # Panics
 /// If a seed fails, or a variable is no number.
 pub fn run(test: &str, first: u64, count: u64, body: impl Fn(u64) + Sync) {
-    if let Some(seed) = number("RINGWOOD_SEED") {
-        return one(test, seed, &body);
-    }
     let count = number("RINGWOOD_SEEDS").unwrap_or(count);
     let (next, failed) = (AtomicU64::new(first), AtomicBool::new(false));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count as usize);
@@ -25,7 +19,7 @@ pub fn run(test: &str, first: u64, count: u64, body: impl Fn(u64) + Sync) {
             if seed >= first + count {
                 return;
             }
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| one(test, seed, &body))) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(seed))) {
                 failed.store(true, Ordering::Relaxed);
                 resume_unwind(panic);
             }
@@ -41,11 +35,13 @@ pub fn run(test: &str, first: u64, count: u64, body: impl Fn(u64) + Sync) {
     println!("{test}: {count} seeds from {first}");
 }
 
-fn one(test: &str, seed: u64, body: &impl Fn(u64)) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(seed))) {
-        eprintln!(
-            "{test}: seed {seed} failed; replay it with\n    RINGWOOD_SEED={seed} cargo test -p ringwood-tests --test model -- --exact {test} --nocapture"
-        );
+/// Runs `body`; if it panics, says how to run it again.
+///
+/// # Panics
+/// If `body` does.
+pub fn or_say(again: &str, body: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
+        eprintln!("it failed; replay it with\n    cargo run --release -p ringwood-tests --bin {again}");
         resume_unwind(panic);
     }
 }

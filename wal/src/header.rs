@@ -180,6 +180,28 @@ fn check(page: &[u8], magic: [u8; 8], what: &str, path: &Path, store_id: u64) ->
     Ok(())
 }
 
+/// Parses both headers with their magic, version and checksum made right, for fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(data: &[u8]) {
+    for magic in [SEGMENT_MAGIC, STAGING_MAGIC] {
+        let mut page = data.to_vec();
+        page.resize(PAGE, 0);
+        page[..8].copy_from_slice(&magic);
+        LE::write_u32(&mut page[8..12], VERSION);
+        page[12..16].fill(0);
+        let crc = crc32fast::hash(&page);
+        LE::write_u32(&mut page[12..16], crc);
+        let store_id = LE::read_u64(&page[16..24]);
+        let path = Path::new("f");
+        if magic == SEGMENT_MAGIC {
+            let number = LE::read_u64(&page[24..32]);
+            let _ = SegmentHeader::decode(&page, path, number, store_id, 1 << 20);
+        } else {
+            let _ = decode_staging(&page, path, store_id, 1 << 20);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -61,3 +61,27 @@ pub type Lsn = u64;
 
 /// Largest batch that [`Appender::append`] takes, in bytes.
 pub const BATCH_BYTES_MAX: usize = 256 << 20;
+
+/// The parsers of bytes from the disk, as fuzz targets call them.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    use crate::record::{self, Parsed, Seed};
+
+    /// A log record: as it is, and with its checksum made right.
+    pub fn record(data: &[u8]) {
+        let (seed, lsn) = (Seed::new(1, 2), 1 << 20);
+        let _ = record::parse(data, lsn, seed);
+        let mut sealed = data.to_vec();
+        if record::fuzz_seal(&mut sealed, lsn, seed)
+            && let Parsed::Valid(record) = record::parse(&sealed, lsn, seed)
+        {
+            assert!(record.framed() as usize <= sealed.len());
+        }
+    }
+
+    /// The headers of a segment and of the staging file.
+    pub fn header(data: &[u8]) {
+        crate::header::fuzz(data);
+    }
+}

@@ -15,9 +15,10 @@ use super::plan::{KeyRange, Plan};
 use crate::background::JobState;
 use crate::merge::MergeHeap;
 use crate::options::Budget;
-use crate::output::{Output, Written};
+use crate::output::{self, Output, Written};
 use crate::snapshots::{Retention, Verdict};
 use crate::store::Store;
+use crate::version::TableHandle;
 use crate::{Error, ErrorKind, Result};
 
 /// Entries merged in one step, at most.
@@ -83,10 +84,8 @@ impl PartJob {
         if !merge.is_over() || lane.in_flight() > 0 {
             return Ok(JobState::Running);
         }
-        // One by one: those that are left when one fails are removed.
-        while let Some(written) = self.written.pop() {
-            let table = written.open(store, lane)?;
-            self.compaction.add_output(table);
+        for (table, meta) in output::open_written(store, lane, std::mem::take(&mut self.written))? {
+            self.compaction.add_output(TableHandle::new(Arc::new(table), meta, &store.graveyard));
         }
         Ok(JobState::Done)
     }
@@ -180,7 +179,7 @@ impl Merge {
                 Some(output) => output,
                 none => {
                     let Budget { output_buffers, table, .. } = store.budget;
-                    none.insert(Output::create(store, output_buffers, table, Room::Evict)?)
+                    none.insert(Output::create(store, output_buffers, table, Some(Room::Evict))?)
                 }
             };
             // What was in the cache stays there under its new name.

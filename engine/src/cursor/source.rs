@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ringwood_ring::LanePool;
 use ringwood_sstable::{Aim, BlockFetch, Kind, TableCursor};
 
 use crate::Result;
 use crate::memtable::MemtableCursor;
+use crate::scans::Scans;
 use crate::value::Value;
 use crate::version::{TableHandle, View};
 
@@ -38,178 +38,206 @@ impl<'a> From<Goal<'a>> for Aim<'a> {
     }
 }
 
-/// Where the blocks that a cursor misses are fetched: a lane is checked out for one call, and idle again when it returns (rule R0).
-pub(super) type Lanes = Arc<LanePool>;
-
-/// One sorted input of a cursor.
+/// One sorted input of a cursor. `view` is always the cursor's.
 #[allow(clippy::large_enum_variant, reason = "a handful a cursor, and no pointer to chase")]
 pub(super) enum Source {
+    Tables(Run),
     Memtable(MemtableCursor),
-    Table(TableCursor),
-    Level(LevelCursor),
 }
 
 impl Source {
-    /// The sources of a view that hold anything.
+    /// The sources of a view that hold anything: tables first, whose memory a seek has fetched while it searches the memtables.
     pub(super) fn all(view: &Arc<View>) -> Vec<Self> {
-        let mems = view.mems().filter(|m| !m.table.is_empty());
-        let mut sources: Vec<Self> =
-            mems.map(|m| Source::Memtable(MemtableCursor::new(Arc::clone(&m.table)))).collect();
         let (first, deeper) = view.version.levels.split_first().expect("there are levels");
-        sources.extend(first.iter().map(|t| Source::Table(TableCursor::new(Arc::clone(&t.table)))));
-        for (i, tables) in deeper.iter().enumerate() {
-            match tables.as_slice() {
-                [] => {}
-                [one] => sources.push(Source::Table(TableCursor::new(Arc::clone(&one.table)))),
-                _ => sources.push(Source::Level(LevelCursor {
-                    view: Arc::clone(view),
-                    level: i + 1,
-                    at: 0,
-                    cursor: None,
-                    is_forward: true,
-                })),
-            }
+        let levels = deeper.iter().filter(|tables| !tables.is_empty()).count();
+        let mut sources = Vec::with_capacity(first.len() + levels + 1 + view.frozen.len());
+        sources.extend((0..first.len()).map(|at| Source::Tables(Run::new(view, 0, at, 1))));
+        for (i, tables) in deeper.iter().enumerate().filter(|(_, tables)| !tables.is_empty()) {
+            sources.push(Source::Tables(Run::new(view, i + 1, 0, tables.len())));
         }
+        let mems = view.mems().filter(|m| !m.table.is_empty());
+        sources.extend(mems.map(|m| Source::Memtable(MemtableCursor::new(Arc::clone(&m.table)))));
         sources
     }
 
-    pub(super) fn aim(&mut self, goal: Goal<'_>) {
+    /// Starts a move; [`approach`](Self::approach) and [`wants`](Self::wants) go on with it.
+    pub(super) fn aim(&mut self, view: &View, goal: Goal<'_>) {
         match self {
+            Source::Tables(run) => run.aim(view, goal),
             Source::Memtable(cursor) => match goal {
                 Goal::First => cursor.seek_to_first(),
                 Goal::Last => cursor.seek_to_last(),
                 Goal::AtOrAfter(key, seq) => cursor.seek(key, seq),
                 Goal::AtOrBefore(key, seq) => cursor.seek_for_prev(key, seq),
             },
-            Source::Table(cursor) => cursor.aim(goal.into()),
-            Source::Level(level) => level.aim(goal),
+        }
+    }
+
+    /// As [`TableCursor::approach`].
+    pub(super) fn approach(&mut self, goal: Goal<'_>) {
+        if let Source::Tables(run) = self {
+            run.cursor.approach(goal.into());
         }
     }
 
     /// Puts the blocks that the move under way needs into `fetch`. False if the move is done.
-    pub(super) fn wants(&mut self, fetch: &mut BlockFetch) -> bool {
+    pub(super) fn wants(&mut self, view: &View, goal: Goal<'_>, fetch: &mut BlockFetch) -> bool {
         match self {
+            Source::Tables(run) => run.wants(view, goal, fetch),
             Source::Memtable(_) => false,
-            Source::Table(cursor) => cursor.wants(fetch),
-            Source::Level(level) => level.wants(fetch),
         }
     }
 
     pub(super) fn supply(&mut self, fetch: &mut BlockFetch) -> Result<()> {
-        match self {
-            Source::Memtable(_) => {}
-            Source::Table(cursor) => drop(cursor.supply(fetch)?),
-            Source::Level(LevelCursor { cursor: Some(cursor), .. }) => drop(cursor.supply(fetch)?),
-            Source::Level(_) => {}
+        if let Source::Tables(run) = self {
+            run.cursor.supply(fetch)?;
         }
         Ok(())
     }
 
     #[inline]
-    pub(super) fn next(&mut self, lanes: &Lanes) -> Result<()> {
+    pub(super) fn next(&mut self, view: &View, lanes: &Scans) -> Result<()> {
         match self {
+            Source::Tables(run) => run.step(view, Aim::Next, lanes)?,
             Source::Memtable(cursor) => cursor.next(),
-            Source::Table(cursor) => cursor.next(lanes)?,
-            Source::Level(level) => level.step(Aim::Next, lanes)?,
         }
         Ok(())
     }
 
     #[inline]
-    pub(super) fn prev(&mut self, lanes: &Lanes) -> Result<()> {
+    pub(super) fn prev(&mut self, view: &View, lanes: &Scans) -> Result<()> {
         match self {
+            Source::Tables(run) => run.step(view, Aim::Prev, lanes)?,
             Source::Memtable(cursor) => cursor.prev(),
-            Source::Table(cursor) => cursor.prev(lanes)?,
-            Source::Level(level) => level.step(Aim::Prev, lanes)?,
         }
         Ok(())
+    }
+
+    /// Moves to the next entry if that is close at hand and of another key, and returns its [head](Self::key_head). Else stays.
+    #[inline]
+    pub(super) fn next_key(&mut self) -> Option<u64> {
+        match self {
+            Source::Tables(run) => run.cursor.next_key(),
+            Source::Memtable(cursor) => cursor.next_key(),
+        }
+    }
+
+    /// Moves to the entry before if that is close at hand and of another key, and returns its [head](Self::key_head). Else stays.
+    #[inline]
+    pub(super) fn prev_key(&mut self) -> Option<u64> {
+        match self {
+            Source::Tables(run) => run.cursor.prev_key(),
+            Source::Memtable(cursor) => cursor.prev_key(),
+        }
+    }
+
+    /// Whether the entry is known to be the newest version of its key here. False if it may be.
+    #[inline]
+    pub(super) fn is_newest(&self) -> bool {
+        match self {
+            Source::Tables(run) => run.cursor.is_newest(),
+            Source::Memtable(cursor) => cursor.is_newest(),
+        }
     }
 
     /// Goes to `goal` of the key that it is on, if that costs no I/O. False, and nothing is done, if it might.
     #[cold]
-    pub(super) fn leap(&mut self, goal: impl Fn(&[u8]) -> Goal<'_>) -> bool {
+    pub(super) fn leap(&mut self, view: &View, goal: impl Fn(&[u8]) -> Goal<'_>) -> bool {
         let Source::Memtable(cursor) = self else { return false };
         let key = cursor.key().to_vec();
-        self.aim(goal(&key));
+        self.aim(view, goal(&key));
         true
     }
 
     #[inline]
     pub(super) fn is_valid(&self) -> bool {
         match self {
+            Source::Tables(run) => run.cursor.is_valid(),
             Source::Memtable(cursor) => cursor.valid(),
-            Source::Table(cursor) => cursor.is_valid(),
-            Source::Level(level) => level.cursor.as_ref().is_some_and(TableCursor::is_valid),
         }
     }
 
     #[inline]
     pub(super) fn key(&self) -> &[u8] {
         match self {
+            Source::Tables(run) => run.cursor.key(),
             Source::Memtable(cursor) => cursor.key(),
-            Source::Table(cursor) => cursor.key(),
-            Source::Level(level) => level.cursor.as_ref().map_or(&[], TableCursor::key),
+        }
+    }
+
+    /// As [`TableCursor::key_head`].
+    #[inline]
+    pub(super) fn key_head(&self) -> u64 {
+        match self {
+            Source::Tables(run) => run.cursor.key_head(),
+            Source::Memtable(cursor) => cursor.key_head(),
         }
     }
 
     #[inline]
     pub(super) fn seq(&self) -> u64 {
         match self {
+            Source::Tables(run) => run.cursor.seq(),
             Source::Memtable(cursor) => cursor.seq(),
-            Source::Table(cursor) => cursor.seq(),
-            Source::Level(level) => level.cursor.as_ref().map_or(0, TableCursor::seq),
         }
     }
 
     #[inline]
     pub(super) fn kind(&self) -> Kind {
         match self {
+            Source::Tables(run) => run.cursor.kind(),
             Source::Memtable(cursor) => cursor.kind(),
-            Source::Table(cursor) => cursor.kind(),
-            Source::Level(level) => level.cursor.as_ref().map_or(Kind::Delete, TableCursor::kind),
         }
     }
 
     #[inline]
     pub(super) fn value(&self) -> &[u8] {
         match self {
+            Source::Tables(run) => run.cursor.value(),
             Source::Memtable(cursor) => cursor.value(),
-            Source::Table(cursor) => cursor.value(),
-            Source::Level(level) => level.cursor.as_ref().map_or(&[], TableCursor::value),
         }
     }
 
     pub(super) fn value_owned(&self) -> Value {
-        let in_table = |cursor: &TableCursor| {
-            cursor.value_ref().map(|(block, range)| Value::in_block(block, &range)).unwrap_or_default()
-        };
         match self {
+            Source::Tables(run) => {
+                let value = run.cursor.value_ref();
+                value.map(|(block, range)| Value::in_block(block, &range)).unwrap_or_default()
+            }
             Source::Memtable(cursor) => Value::in_memtable(cursor.value_owned()),
-            Source::Table(cursor) => in_table(cursor),
-            Source::Level(level) => level.cursor.as_ref().map(in_table).unwrap_or_default(),
         }
     }
 }
 
-/// A level below 0: its tables follow each other, so one is open at a time.
-pub(super) struct LevelCursor {
-    view: Arc<View>,
+/// Tables that follow each other, at least one: a table of level 0, or a level below. One is open at a time.
+pub(super) struct Run {
     level: usize,
-    /// The table that `cursor` walks through.
+    /// The first, and how many.
+    from: usize,
+    len: usize,
+    /// The one that `cursor` walks through.
     at: usize,
-    cursor: Option<TableCursor>,
+    cursor: TableCursor,
     is_forward: bool,
+    /// All tables lie on the near side of where the run was to go.
+    is_over: bool,
 }
 
-impl LevelCursor {
-    fn tables(&self) -> &[Arc<TableHandle>] {
-        &self.view.version.levels[self.level]
+impl Run {
+    fn new(view: &View, level: usize, from: usize, len: usize) -> Self {
+        let cursor = TableCursor::new(Arc::clone(&view.version.levels[level][from].table));
+        Self { level, from, len, at: 0, cursor, is_forward: true, is_over: false }
     }
 
-    fn aim(&mut self, goal: Goal<'_>) {
+    fn tables<'v>(&self, view: &'v View) -> &'v [Arc<TableHandle>] {
+        &view.version.levels[self.level][self.from..self.from + self.len]
+    }
+
+    fn aim(&mut self, view: &View, goal: Goal<'_>) {
         self.is_forward = goal.is_forward();
-        let tables = self.tables();
+        let tables = self.tables(view);
         let at = match goal {
+            _ if tables.len() == 1 => Some(0),
             Goal::First => Some(0),
             Goal::Last => Some(tables.len() - 1),
             Goal::AtOrAfter(key, _) => {
@@ -217,59 +245,49 @@ impl LevelCursor {
             }
             Goal::AtOrBefore(key, _) => tables.partition_point(|t| *t.meta.smallest <= *key).checked_sub(1),
         };
-        match at {
-            Some(at) => self.open(at, goal.into()),
-            None => self.cursor = None,
-        }
-    }
-
-    fn open(&mut self, at: usize, aim: Aim<'_>) {
-        if self.at != at || self.cursor.is_none() {
-            self.cursor = Some(TableCursor::new(Arc::clone(&self.tables()[at].table)));
+        self.is_over = at.is_none();
+        let Some(at) = at else { return self.cursor.clear() };
+        if self.at != at {
+            self.cursor.enter_table(Arc::clone(&tables[at].table));
             self.at = at;
         }
-        if let Some(cursor) = &mut self.cursor {
-            cursor.aim(aim);
-        }
+        self.cursor.aim(goal.into());
     }
 
     /// Goes on to the neighbouring table. False if there is none.
-    fn open_neighbour(&mut self) -> bool {
-        let next = if self.is_forward {
-            Some(self.at + 1).filter(|&at| at < self.tables().len())
-        } else {
-            self.at.checked_sub(1)
+    fn open_neighbour(&mut self, view: &View) -> bool {
+        let next = if self.is_forward { Some(self.at + 1) } else { self.at.checked_sub(1) };
+        let Some((at, table)) = next.and_then(|at| Some((at, self.tables(view).get(at)?))) else {
+            return false;
         };
-        match next {
-            Some(at) => self.open(at, if self.is_forward { Aim::First } else { Aim::Last }),
-            None => self.cursor = None,
-        }
-        next.is_some()
+        self.at = at;
+        self.cursor
+            .continue_in(Arc::clone(&table.table), if self.is_forward { Aim::First } else { Aim::Last });
+        true
     }
 
-    fn wants(&mut self, fetch: &mut BlockFetch) -> bool {
+    fn wants(&mut self, view: &View, goal: Goal<'_>, fetch: &mut BlockFetch) -> bool {
         loop {
-            let Some(cursor) = &mut self.cursor else { return false };
-            if cursor.wants(fetch) {
+            if self.cursor.wants(goal.into(), fetch) {
                 return true;
             }
-            if cursor.is_valid() || !self.open_neighbour() {
+            if self.is_over || self.cursor.is_valid() || !self.open_neighbour(view) {
                 return false;
             }
         }
     }
 
-    fn step(&mut self, aim: Aim<'_>, lanes: &Lanes) -> Result<()> {
+    #[inline]
+    fn step(&mut self, view: &View, aim: Aim<'_>, lanes: &Scans) -> Result<()> {
         self.is_forward = aim == Aim::Next;
-        let Some(cursor) = &mut self.cursor else { return Ok(()) };
         if self.is_forward {
-            cursor.next(lanes)?;
+            self.cursor.next(lanes)?;
         } else {
-            cursor.prev(lanes)?;
+            self.cursor.prev(lanes)?;
         }
-        while !self.cursor.as_ref().is_none_or(TableCursor::is_valid) && self.open_neighbour() {
-            let Some(cursor) = &mut self.cursor else { break };
-            cursor.go(if self.is_forward { Aim::First } else { Aim::Last }, lanes)?;
+        while !self.cursor.is_valid() && self.open_neighbour(view) {
+            // Which end it goes to was said when it was opened.
+            self.cursor.finish(Aim::First, lanes)?;
         }
         Ok(())
     }

@@ -16,16 +16,25 @@ pub(crate) struct TableMeta {
     pub(crate) id: u64,
     /// Size of the file.
     pub(crate) bytes: u64,
+    /// Bytes at its end that opening it needs: index, filter, properties, footer. 0 if unknown.
+    pub(crate) tail_bytes: u64,
     /// Entries, versions and tombstones included.
     pub(crate) entries: u64,
     pub(crate) tombstones: u64,
     pub(crate) seq_min: u64,
     pub(crate) seq_max: u64,
+    /// The file was written before its sequence number was known: `seq_max` is that of all entries, and the file says 0.
+    pub(crate) is_loaded: bool,
     pub(crate) smallest: Box<[u8]>,
     pub(crate) largest: Box<[u8]>,
 }
 
 impl TableMeta {
+    /// The sequence number that the manifest gives to all entries, if they have none of their own.
+    pub(crate) fn assigned_seq(&self) -> Option<u64> {
+        self.is_loaded.then_some(self.seq_max)
+    }
+
     /// Whether some key in `from..=to` can be in the table.
     pub(crate) fn overlaps(&self, from: &[u8], to: &[u8]) -> bool {
         *self.smallest <= *to && *from <= *self.largest
@@ -73,12 +82,17 @@ pub(crate) enum Edit {
 
 const KEYSPACE_ADD: u8 = 1;
 const KEYSPACE_DROP: u8 = 2;
-const TABLE_ADD: u8 = 3;
+/// As it was until tails and loaded tables came: still read, not written any more.
+const TABLE_ADD_PLAIN: u8 = 3;
 const TABLE_REMOVE: u8 = 4;
 const FLUSHED: u8 = 5;
 const LOG_FLOOR: u8 = 6;
 const NEXT_FILE: u8 = 7;
 const LAST_SEQ: u8 = 8;
+const TABLE_ADD: u8 = 9;
+
+/// Flag of a table: [`TableMeta::is_loaded`].
+const FLAG_LOADED: u8 = 1;
 
 fn put_u16(out: &mut Vec<u8>, n: u16) {
     out.extend_from_slice(&n.to_le_bytes());
@@ -113,9 +127,11 @@ impl Edit {
                 out.push(TABLE_ADD);
                 put_u32(out, *keyspace);
                 out.push(*level);
-                for n in [meta.id, meta.bytes, meta.entries, meta.tombstones, meta.seq_min, meta.seq_max] {
+                let TableMeta { id, bytes, tail_bytes, entries, tombstones, seq_min, seq_max, .. } = *meta;
+                for n in [id, bytes, tail_bytes, entries, tombstones, seq_min, seq_max] {
                     put_u64(out, n);
                 }
+                out.push(if meta.is_loaded { FLAG_LOADED } else { 0 });
                 put_bytes(out, &meta.smallest);
                 put_bytes(out, &meta.largest);
             }
@@ -188,6 +204,26 @@ impl<'a> Fields<'a> {
         self.u8().filter(|&l| (l as usize) < LEVELS)
     }
 
+    fn table(&mut self, is_plain: bool) -> Option<TableMeta> {
+        Some(TableMeta {
+            id: self.u64()?,
+            bytes: self.u64()?,
+            tail_bytes: if is_plain { 0 } else { self.u64()? },
+            entries: self.u64()?,
+            tombstones: self.u64()?,
+            seq_min: self.u64()?,
+            seq_max: self.u64()?,
+            is_loaded: !is_plain && self.flags()?,
+            smallest: self.bytes()?.into(),
+            largest: self.bytes()?.into(),
+        })
+    }
+
+    /// The flags of a table; none but the one is known.
+    fn flags(&mut self) -> Option<bool> {
+        self.u8().filter(|flags| flags & !FLAG_LOADED == 0).map(|flags| flags & FLAG_LOADED != 0)
+    }
+
     fn edit(&mut self) -> Option<Edit> {
         Some(match self.u8()? {
             KEYSPACE_ADD => Edit::KeyspaceAdd {
@@ -195,19 +231,10 @@ impl<'a> Fields<'a> {
                 name: String::from_utf8(self.bytes()?.to_vec()).ok()?,
             },
             KEYSPACE_DROP => Edit::KeyspaceDrop { keyspace: self.u32()? },
-            TABLE_ADD => Edit::TableAdd {
+            tag @ (TABLE_ADD_PLAIN | TABLE_ADD) => Edit::TableAdd {
                 keyspace: self.u32()?,
                 level: self.level()?,
-                meta: TableMeta {
-                    id: self.u64()?,
-                    bytes: self.u64()?,
-                    entries: self.u64()?,
-                    tombstones: self.u64()?,
-                    seq_min: self.u64()?,
-                    seq_max: self.u64()?,
-                    smallest: self.bytes()?.into(),
-                    largest: self.bytes()?.into(),
-                },
+                meta: self.table(tag == TABLE_ADD_PLAIN)?,
             },
             TABLE_REMOVE => {
                 Edit::TableRemove { keyspace: self.u32()?, level: self.level()?, id: self.u64()? }
@@ -318,10 +345,12 @@ mod tests {
         TableMeta {
             id,
             bytes: 4096 * id,
+            tail_bytes: 4096,
             entries: 10,
             tombstones: 1,
             seq_min: 5,
             seq_max: 50,
+            is_loaded: id == 5,
             smallest,
             largest,
         }
@@ -355,6 +384,32 @@ mod tests {
             }
         }
         assert!(decode(&[200]).unwrap_err().contains("newer version"));
+    }
+
+    /// What stores of the first versions hold is read as before.
+    #[test]
+    fn tables_without_tail_and_flags_are_read() {
+        let mut bytes = vec![TABLE_ADD_PLAIN];
+        put_u32(&mut bytes, 1);
+        bytes.push(6);
+        (1..=6).for_each(|n| put_u64(&mut bytes, n));
+        put_bytes(&mut bytes, b"a");
+        put_bytes(&mut bytes, b"b");
+        let edits = decode(&bytes).unwrap();
+        let [Edit::TableAdd { keyspace: 1, level: 6, meta }] = &edits[..] else { panic!("{edits:?}") };
+        assert_eq!((meta.id, meta.bytes, meta.entries, meta.tombstones), (1, 2, 3, 4));
+        assert_eq!((meta.seq_min, meta.seq_max, meta.tail_bytes, meta.assigned_seq()), (5, 6, 0, None));
+        assert_eq!((&*meta.smallest, &*meta.largest), (&b"a"[..], &b"b"[..]));
+    }
+
+    #[test]
+    fn an_unknown_flag_of_a_table_is_of_a_newer_version() {
+        let mut bytes = Vec::new();
+        Edit::TableAdd { keyspace: 1, level: 0, meta: meta(5) }.encode(&mut bytes);
+        let at = bytes.len() - (2 + 1) - (2 + 2) - 1;
+        assert_eq!(bytes[at], FLAG_LOADED);
+        bytes[at] = 2;
+        assert!(decode(&bytes).unwrap_err().contains("newer version"));
     }
 
     #[test]

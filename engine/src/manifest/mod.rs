@@ -73,7 +73,9 @@ impl Manifest {
         })?;
         // Synced before it is believed: after a failed sync and a restart the page cache may hold what the device does not.
         sync_file(&mut *lane, &file, false)?;
-        let bytes = read_file(&*disk, &mut *lane, &file, FILE_BYTES_MAX)?;
+        let mut bytes = read_file(&*disk, &mut *lane, &file, FILE_BYTES_MAX)?;
+        // Records fill whole pages. One that lost some of its padding has lost nothing.
+        bytes.resize(page_ceil(bytes.len()), 0);
         let contents = look::parse(&path, &bytes)?;
         if let Some(error) = contents.damage {
             return Err(error);
@@ -84,6 +86,12 @@ impl Manifest {
         // there, so that no sync saves it. The records before it were durable before it was written.
         write_pages(&*disk, &mut *lane, &file, scan.last, &bytes[scan.last..scan.end])?;
         sync_file(&mut *lane, &file, true)?;
+        // So is CURRENT: if the sync of the directory failed after the rename, this process may see a name that no sync will save, and the
+        // next power cut would bring back one whose manifest is gone. A full disk has room for no new file; then the old one has to do.
+        match write_current(&*disk, &mut *lane, dir, header.number) {
+            Err(e) if !is_shortage(&e) => return Err(e),
+            _ => {}
+        }
         let (end, next_index) = (scan.end, scan.payloads.len() as u64);
         let capacity = bytes.len() / PAGE * PAGE;
         let dir = dir.to_path_buf();
@@ -119,21 +127,26 @@ impl Manifest {
             edit.encode(&mut payload);
         }
         let bytes = record::encode(self.header, self.next_index, &payload);
-        let result = if self.end + bytes.len() <= self.capacity {
-            self.write_record(&bytes)
-        } else {
-            self.replace(state.clone(), next_file())
-        };
+        let is_full = self.end + bytes.len() > self.capacity;
+        let result =
+            if is_full { self.replace(state.clone(), next_file()) } else { self.write_record(&bytes) };
         match result {
             Ok(()) => self.state = state,
-            // Out of space while making a replacement: the manifest in force is untouched.
-            Err(e) if e.kind() == ErrorKind::Full => return Err(e),
+            // Out of space or descriptors while making a replacement: the manifest in force is untouched.
+            Err(e) if is_full && is_shortage(&e) => return Err(e),
             Err(e) => {
+                // What a failed record left is not known: it must not pass for a full disk on which nothing has changed.
+                let e = if is_shortage(&e) { Error::new(ErrorKind::Io, e.to_string()) } else { e };
                 self.failed = Some(e.clone());
                 return Err(e);
             }
         }
         Ok(())
+    }
+
+    /// Whether a failure has left open what is on the disk: nothing more is appended.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.is_some()
     }
 
     fn write_record(&mut self, bytes: &[u8]) -> Result<()> {
@@ -153,7 +166,7 @@ impl Manifest {
         let made = Self::write_new(Arc::clone(&self.disk), lane, &self.dir, header, state);
         *self = made.inspect_err(|error| {
             // On a full disk it may be tried many times. Any other failure leaves open which of the two is in force.
-            if error.kind() == ErrorKind::Full {
+            if is_shortage(error) {
                 let _ = self.disk.remove(&files::manifest(&self.dir, number));
             }
         })?;
@@ -252,6 +265,27 @@ fn write_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path, number: u64) 
     disk.truncate(&file, text.len() as u64)?;
     sync_file(lane, &file, false)?;
     disk.rename(&new, &dir.join(CURRENT))?;
-    // The new manifest may be in force from here on: no failure may pass for a full disk on which nothing has changed.
+    // The new manifest may be in force from here on.
     disk.sync_dir(dir).map_err(|e| Error::new(ErrorKind::Io, e.to_string()))
+}
+
+/// Whether an error says that something is wanting that may come back.
+fn is_shortage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Full | ErrorKind::Exhausted)
+}
+
+/// Parses a manifest's header and records, and edits as a record with a right checksum would hold them; for fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(data: &[u8]) {
+    let header = FileHeader { store_id: 1, number: 2 };
+    let _ = FileHeader::decode(data);
+    let _ = record::scan(header, data);
+    let mut file = header.encode().to_vec();
+    file.extend(record::encode(header, 0, data));
+    let Ok(scan) = record::scan(header, &file) else { return };
+    let mut state = State::default();
+    for edit in edit::decode(scan.payloads[0]).into_iter().flatten() {
+        let _ = state.apply(&edit);
+    }
+    let _ = state.to_edits();
 }

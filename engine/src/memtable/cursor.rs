@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::tree::{Position, Record, RecordId, SLOTS, Target};
+use super::tree::{Position, Record, RecordId, SLOTS, Target, Tree};
 use super::{Found, Kind, Memtable};
 
 /// A place in a memtable: on an entry, or nowhere.
@@ -67,6 +67,54 @@ impl MemtableCursor {
     pub fn prev(&mut self) {
         // SAFETY: the position came from the same tree.
         self.position = self.position.and_then(|at| unsafe { self.memtable.tree.prev(&at) });
+    }
+
+    /// Moves to the next entry if that is of another key, and returns its [head](Self::key_head). Else stays.
+    #[inline]
+    pub(crate) fn next_key(&mut self) -> Option<u64> {
+        // SAFETY: the position came from the same tree.
+        self.step_apart(|tree, at| unsafe { tree.next(at) })
+    }
+
+    /// Moves to the entry before if that is of another key, and returns its [head](Self::key_head). Else stays.
+    #[inline]
+    pub(crate) fn prev_key(&mut self) -> Option<u64> {
+        // SAFETY: the position came from the same tree.
+        self.step_apart(|tree, at| unsafe { tree.prev(at) })
+    }
+
+    #[inline]
+    fn step_apart(
+        &mut self,
+        step: impl FnOnce(&Tree<SLOTS>, &Position<SLOTS>) -> Option<Position<SLOTS>>,
+    ) -> Option<u64> {
+        let tree = &self.memtable.tree;
+        let next = step(tree, self.position.as_ref()?)?;
+        if tree.record(next.record()).key() == self.key() {
+            return None;
+        }
+        self.position = Some(next);
+        Some(self.key_head())
+    }
+
+    /// Whether the entry before is of another key: then this one is the newest version of its key.
+    #[inline]
+    pub(crate) fn is_newest(&self) -> bool {
+        self.position.is_some_and(|at| {
+            // SAFETY: the position came from the same tree.
+            let before = unsafe { self.memtable.tree.prev(&at) };
+            before.is_some_and(|before| self.memtable.tree.record(before.record()).key() != self.key())
+        })
+    }
+
+    /// The first eight bytes of the key as a number that orders as keys do; zeros stand for what a shorter key lacks.
+    #[inline]
+    pub(crate) fn key_head(&self) -> u64 {
+        let key = self.key();
+        match key.first_chunk::<8>() {
+            Some(eight) => u64::from_be_bytes(*eight),
+            None => key.iter().rev().fold(0, |head, &byte| (head >> 8) | (u64::from(byte) << 56)),
+        }
     }
 
     /// Whether the cursor is on an entry.

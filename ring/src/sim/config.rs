@@ -125,6 +125,10 @@ pub enum FaultOp {
     List,
     /// [`Disk::map_shared`](crate::Disk::map_shared).
     Map,
+    /// A write through a lane that goes nowhere and is acknowledged; the errno is not used.
+    LoseWrite,
+    /// A write through a lane that lands on the neighbouring page and is acknowledged; the errno is not used.
+    MisdirectWrite,
 }
 
 /// How often a [`FaultPlan`] strikes.
@@ -152,6 +156,12 @@ pub struct FaultPlan {
 }
 
 impl FaultPlan {
+    /// The next write is a lie: [`FaultOp::LoseWrite`] or [`FaultOp::MisdirectWrite`].
+    #[must_use]
+    pub fn lie(op: FaultOp) -> Self {
+        Self::once(op, 0)
+    }
+
     /// The next operation of this kind fails with `errno`, once.
     #[must_use]
     pub fn once(op: FaultOp, errno: i32) -> Self {

@@ -12,6 +12,8 @@ pub(super) struct Faults {
     plans: Vec<FaultPlan>,
     /// Where a random error has come to stay.
     broken: BTreeSet<(FaultOp, Inode)>,
+    /// How often a plan has struck.
+    pub(super) strikes: u64,
 }
 
 impl Faults {
@@ -43,6 +45,7 @@ impl Faults {
                 return true;
             }
             struck = Some(plan.errno);
+            self.strikes += 1;
             plan.times == Times::Persistent
         });
         struck

@@ -176,6 +176,20 @@ impl SimDisk {
         self.lock().faults.add(plan);
     }
 
+    /// How often a plan has struck so far.
+    #[must_use]
+    pub fn strikes(&self) -> u64 {
+        self.lock().faults.strikes
+    }
+
+    /// Files that the running process has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        // The session's own reference is one of the count; the owner of the directory's lock has another.
+        let state = self.lock();
+        Arc::strong_count(&state.session) - 1
+    }
+
     /// Forgets all plans, and heals what an error by chance broke for good.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();

@@ -94,7 +94,19 @@ impl State {
         None
     }
 
+    /// Whether a write that is about to begin lands elsewhere, and whether it lands at all.
+    fn lies(&mut self, effect: &Effect) -> (bool, bool) {
+        let is_first = matches!(effect.kind, Kind::Write { moved: 0, .. });
+        let path = effect.ticket.as_ref().filter(|_| is_first).map(|t| t.op.file().path());
+        let (faults, config) = (&mut self.faults, &self.config);
+        let mut planned = |op| path.is_some_and(|path| faults.planned(op, path).is_some());
+        let misdirected = planned(FaultOp::MisdirectWrite) | self.rng.chance(config.misdirected_write);
+        let lost = planned(FaultOp::LoseWrite) | self.rng.chance(config.lost_write);
+        (misdirected, lost)
+    }
+
     fn transfer_write(&mut self, effect: &mut Effect) -> Outcome {
+        let (misdirected, lost) = self.lies(effect);
         let Kind::Write { offset, len, moved, data, dsync } = &mut effect.kind else {
             return None;
         };
@@ -105,10 +117,9 @@ impl State {
         let room = self.size_allowed(inode, at + n as u64).saturating_sub(at) as usize;
         let fits = room.min(n);
         let mut target = *offset;
-        if self.rng.chance(self.config.misdirected_write) {
+        if misdirected {
             target ^= PAGE as u64;
         }
-        let lost = self.rng.chance(self.config.lost_write);
         let (first, end) = pages(target, target + *len as u64);
         self.fold(inode, first, end);
         let file = self.names.files.get_mut(&inode);

@@ -46,8 +46,9 @@ pub(crate) const FLAG_KINDS: u8 = 0b1000;
 /// Bits of a tag that hold the kind, with [`FLAG_KINDS`].
 pub(crate) const KIND_BITS: u32 = 4;
 
-/// The numbers of a parsed header: where each column lies. Small and `Copy`, so that a cursor keeps it beside its block.
-#[derive(Debug, Clone, Copy)]
+/// The numbers of a parsed header: where each column lies. Small and `Copy`, so that a cursor keeps it beside its block. The default is that of no block, without
+/// entries.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Layout {
     pub(crate) count: u32,
     pub(crate) prefix_len: u32,
@@ -64,6 +65,8 @@ pub(crate) struct Layout {
     pub(crate) len_width: u8,
     pub(crate) fixed: bool,
     pub(crate) tag_width: u8,
+    /// The bits of eight bytes that a tag has: all for a width of 8, none for one of 0.
+    pub(crate) tag_mask: u64,
     /// 0 or [`KIND_BITS`].
     pub(crate) kind_bits: u8,
     /// The kind of all, if `kind_bits` is 0.
@@ -79,39 +82,56 @@ impl Layout {
         };
         let body_len = LE::read_u32(&header[BODY_LEN_AT..]) as usize;
         let flags = header[FLAGS_AT];
-        let base = LE::read_u64(&header[BASE_AT..]);
         if header[CODEC_AT] != 0 {
             return Err(Fault::corrupt("a compressed block where a plain one is due"));
         }
         if flags & !(FLAG_LEN_WIDTH | FLAG_FIXED | FLAG_KINDS) != 0 {
             return Err(Fault::Newer("a block with unknown flags".into()));
         }
-        let count = u32::from(LE::read_u16(&header[COUNT_AT..]));
-        let prefix_len = u32::from(LE::read_u16(&header[PREFIX_LEN_AT..]));
-        let len_width = flags & FLAG_LEN_WIDTH;
-        let fixed = flags & FLAG_FIXED != 0;
-        let tag_width = (base >> 56) as u8 & 15;
+        let count = LE::read_u16(&header[COUNT_AT..]);
         if count == 0 || body_len > BODY_MAX || HEADER + body_len > bytes.len() {
             return Err(Fault::corrupt("a block with impossible lengths"));
         }
-        if tag_width > 8 || len_width > 2 {
+        let layout = Self::read(header);
+        if layout.tag_width > 8 || layout.len_width > 2 {
             return Err(Fault::corrupt("a block with impossible column widths"));
         }
-        // At most 24 + 65,535 × (1 + 4 + 2 + 2 + 8) + 2: no overflow in 32 bits.
+        if layout.data_at as usize > HEADER + body_len {
+            return Err(Fault::corrupt("a block whose columns do not fit it"));
+        }
+        if layout.fixed && !layout.data_len.is_multiple_of(layout.count) {
+            return Err(Fault::corrupt("a block of equal entries that do not fill it"));
+        }
+        Ok(layout)
+    }
+
+    /// The layout of a block that was [parsed](Self::parse) before.
+    ///
+    /// # Panics
+    /// If the block is shorter than a header.
+    #[inline]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self::read(bytes.first_chunk().expect("a block has a header"))
+    }
+
+    /// Places the columns by a header that makes sense; by any other, somewhere.
+    #[inline]
+    fn read(header: &[u8; HEADER]) -> Self {
+        let flags = header[FLAGS_AT];
+        let base = LE::read_u64(&header[BASE_AT..]);
+        let count = u32::from(LE::read_u16(&header[COUNT_AT..]));
+        let prefix_len = u32::from(LE::read_u16(&header[PREFIX_LEN_AT..]));
+        let (len_width, fixed, tag_width) =
+            (flags & FLAG_LEN_WIDTH, flags & FLAG_FIXED != 0, (base >> 56) as u8 & 15);
+        // At most 24 + 65,535 × (1 + 4 + 3 + 2 + 15) + 2: no overflow in 32 bits.
         let heads_at = HEADER as u32 + prefix_len;
         let lens_at = heads_at + 4 * count;
         let slots_at = lens_at + count * u32::from(len_width);
         let tags_at = slots_at + if fixed { 0 } else { 2 * (count + 1) };
         let data_at = tags_at + count * u32::from(tag_width);
-        let end = (HEADER + body_len) as u32;
-        if data_at > end {
-            return Err(Fault::corrupt("a block whose columns do not fit it"));
-        }
-        let data_len = end - data_at;
-        if fixed && !data_len.is_multiple_of(count) {
-            return Err(Fault::corrupt("a block of equal entries that do not fill it"));
-        }
-        Ok(Self {
+        let data_len =
+            (HEADER as u32).wrapping_add(LE::read_u32(&header[BODY_LEN_AT..])).wrapping_sub(data_at);
+        Self {
             count,
             prefix_len,
             heads_at,
@@ -121,20 +141,31 @@ impl Layout {
             data_at,
             data_len,
             suffix_len: u32::from(LE::read_u16(&header[SUFFIX_LEN_AT..])),
-            stride: if fixed { data_len / count } else { 0 },
+            stride: if fixed { data_len / count.max(1) } else { 0 },
             len_width,
             fixed,
             tag_width,
+            tag_mask: u64::MAX.checked_shr(64 - 8 * u32::from(tag_width.min(8))).unwrap_or(0),
             kind_bits: if flags & FLAG_KINDS != 0 { KIND_BITS as u8 } else { 0 },
             kind: (base >> 60) as u8,
             seq_base: base & SEQ_MAX,
-        })
+        }
     }
 
     /// Bytes of header, columns and data.
     pub(crate) fn block_len(&self) -> usize {
         (self.data_at + self.data_len) as usize
     }
+}
+
+/// Replaces the least sequence number of a plain block: that of all entries, in a block whose entries have the same.
+pub(crate) fn set_seq_base(block: &mut [u8], seq: u64) -> Result<(), Fault> {
+    let Some(field) = block.get_mut(BASE_AT..HEADER) else {
+        return Err(Fault::corrupt("a block shorter than its header"));
+    };
+    let widths = LE::read_u64(field) & !SEQ_MAX;
+    LE::write_u64(field, widths | seq);
+    Ok(())
 }
 
 /// The head of a key without the prefix: its first four bytes, zero-padded, as a big-endian number, so that heads order as keys do.

@@ -6,6 +6,7 @@
 //!
 //! - [`format`]: header, columns, and where each lies ([`Layout`]).
 //! - [`builder`]: entries to bytes.
+//! - [`columns`]: what stands in the columns for an entry.
 //! - [`view`]: search and access in bytes.
 //! - [`cursor`]: stepping through a block, with whole keys.
 //! - [`pack`], [`squeeze`]: how many entries make a block, plain and compressed.
@@ -13,12 +14,16 @@
 
 pub(crate) mod builder;
 pub(crate) mod codec;
+mod columns;
 pub(crate) mod cursor;
 pub(crate) mod format;
 pub(crate) mod pack;
 pub(crate) mod seal;
 pub(crate) mod squeeze;
 pub(crate) mod view;
+
+#[cfg(fuzzing)]
+pub(crate) use seal::fuzz_unpack;
 
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,8 @@ pub(crate) struct Packer {
     batch: Batch,
     /// Of the whole batch, while packing plain.
     shape: Option<Shape>,
+    /// Its length as a block.
+    len: usize,
     /// Pages of the block that is being filled.
     pages: usize,
     squeeze: Option<Squeeze>,
@@ -53,11 +55,32 @@ impl Packer {
         let pages_target = (page_ceil(block_bytes.clamp(1, PLAIN_MAX))) / PAGE;
         let squeeze =
             (compression != Compression::None).then(|| Squeeze::new(compression, pages_target * PAGE));
-        Self { pages_target, batch: Batch::default(), shape: None, pages: 0, squeeze, block: Vec::new() }
+        Self {
+            pages_target,
+            batch: Batch::default(),
+            shape: None,
+            len: 0,
+            pages: 0,
+            squeeze,
+            block: Vec::new(),
+        }
     }
 
     /// Adds an entry; emits the blocks that it completes.
+    #[inline]
     pub(crate) fn add(&mut self, entry: &Entry<'_>, emit: Emit<'_>) {
+        // Most entries are as long as the one before and find room beside it: a few comparisons.
+        if let Some(shape) = &mut self.shape
+            && let Some(bytes) = shape.grow_alike(self.batch.first_key(), entry, self.pages * PAGE - self.len)
+        {
+            self.len += bytes;
+            self.batch.push(entry);
+            return;
+        }
+        self.add_any(entry, emit);
+    }
+
+    fn add_any(&mut self, entry: &Entry<'_>, emit: Emit<'_>) {
         let pages_max = self.pages_target.max(PAGES_MAX);
         if Shape::one(entry).block_len() > pages_max * PAGE {
             self.finish(emit);
@@ -83,27 +106,23 @@ impl Packer {
 
     fn add_plain(&mut self, entry: &Entry<'_>, pages_max: usize, emit: Emit<'_>) {
         let grown = self.shape.map(|shape| shape.with(&self.batch, entry));
-        let grown = match (self.shape, grown) {
-            (Some(shape), Some(grown)) => {
-                let pages = grown.block_len().div_ceil(PAGE);
-                let is_sparse = 4 * shape.block_len() < 3 * self.pages * PAGE;
-                if pages <= self.pages {
-                    Some(grown)
-                } else if is_sparse && pages <= pages_max {
-                    self.pages = pages;
-                    Some(grown)
-                } else {
-                    self.flush(emit);
-                    None
-                }
+        let grown = grown.and_then(|grown| {
+            let pages = grown.block_len().div_ceil(PAGE);
+            let is_sparse = || 4 * self.len < 3 * self.pages * PAGE;
+            if pages > self.pages && (pages > pages_max || !is_sparse()) {
+                self.flush(emit);
+                return None;
             }
-            _ => None,
-        };
-        self.shape = Some(grown.unwrap_or_else(|| {
+            self.pages = self.pages.max(pages);
+            Some(grown)
+        });
+        let shape = grown.unwrap_or_else(|| {
             let shape = Shape::one(entry);
             self.pages = shape.block_len().div_ceil(PAGE).max(self.pages_target);
             shape
-        }));
+        });
+        self.len = shape.block_len();
+        self.shape = Some(shape);
         self.batch.push(entry);
     }
 

@@ -87,3 +87,19 @@ pub(crate) fn unpack(
     header[CODEC_AT] = 0;
     decompressor.decompress(codec, packed, body)
 }
+
+/// The plain form of a stored block whose checksum was right, for fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_unpack(data: &[u8]) -> Option<Vec<u8>> {
+    let mut stored = data.to_vec();
+    stored.resize(page_ceil(stored.len().max(1)), 0);
+    let codec = codec(&stored).ok()?;
+    if codec == Compression::None {
+        return Some(stored);
+    }
+    // As a reader does: no larger than a frame of the cache may be. Blocks of a megabyte will do.
+    let len = plain_len(&stored).ok().filter(|len| *len <= 1 << 20)?;
+    let mut plain = vec![0; len];
+    unpack(codec, &mut Decompressor::default(), &stored, &mut plain).ok()?;
+    Some(plain)
+}

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::Layout;
+use super::columns::u16_at;
 use super::format::{HEADER, head_of};
 use crate::cache::BlockRef;
 use crate::entry::{KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX};
@@ -41,14 +42,14 @@ impl<'a> BlockView<'a> {
         Ok(Self::new(bytes, layout))
     }
 
-    /// A view of a block from the cache. O(1).
+    /// A view of a block from the cache, which was checked when it was read. O(1).
     ///
     /// # Panics
-    /// If the block is not one that [`BlockFetch`](crate::BlockFetch) read and checked.
+    /// If the block is shorter than a header.
     #[inline]
     #[must_use]
     pub fn of(block: &'a BlockRef) -> Self {
-        Self::parse(block).expect("a block in the cache was validated when it was read")
+        Self::new(block, Layout::of(block))
     }
 
     /// A view with a layout that was parsed from these bytes before.
@@ -149,24 +150,13 @@ impl<'a> BlockView<'a> {
             && suffix.get(4..).is_none_or(|tail| tail == self.rest(i))
     }
 
-    /// Appends what the key of entry `i` has after the prefix.
-    #[inline]
-    pub(crate) fn suffix_into(&self, i: usize, out: &mut Vec<u8>) {
-        let len = self.suffix_len(i);
-        let head = self.head(i).to_be_bytes();
-        if len >= 4 {
-            out.extend_from_slice(&head);
-            out.extend_from_slice(self.rest(i));
-        } else {
-            out.extend_from_slice(&head[..len]);
-        }
-    }
-
     /// The key of entry `i`, in a buffer that is reused.
     pub fn key_into(&self, i: usize, out: &mut Vec<u8>) {
         out.clear();
         out.extend_from_slice(self.prefix());
-        self.suffix_into(i, out);
+        let head = self.head(i).to_be_bytes();
+        out.extend_from_slice(&head[..self.suffix_len(i).min(4)]);
+        out.extend_from_slice(self.rest(i));
     }
 
     /// Sequence number of entry `i`.
@@ -192,77 +182,30 @@ impl<'a> BlockView<'a> {
     #[inline]
     #[must_use]
     pub fn value_range(&self, i: usize) -> Range<usize> {
-        let (start, end) = self.data_of(i);
-        (start + self.suffix_len(i).saturating_sub(4)).min(end)..end
+        self.layout.value_range(self.bytes, i)
     }
 
     /// Sequence number and kind of entry `i`. An unknown kind, which validation refuses, reads as a delete.
     #[inline]
-    pub(crate) fn tag(&self, i: usize) -> (u64, Kind) {
-        let layout = &self.layout;
-        let raw = self.tag_bits(i);
-        let kind = if layout.kind_bits == 0 { layout.kind } else { raw as u8 & 15 };
-        let seq = layout.seq_base.wrapping_add(raw >> layout.kind_bits);
-        (seq, Kind::from_u8(kind).unwrap_or(Kind::Delete))
-    }
-
-    #[inline]
-    fn tag_bits(&self, i: usize) -> u64 {
-        let width = self.layout.tag_width as usize;
-        let at = self.layout.tags_at as usize + i * width;
-        let mut eight = [0; 8];
-        if let Some(chunk) = self.bytes.get(at..).and_then(|b| b.first_chunk::<8>()) {
-            eight = *chunk;
-        } else {
-            // At the very end of the block.
-            let tail = self.slice(at, width);
-            eight[..tail.len()].copy_from_slice(tail);
-        }
-        // A width of 8 keeps all bits; one of 0 none.
-        u64::from_le_bytes(eight) & u64::MAX.checked_shr(64 - 8 * width as u32).unwrap_or(0)
+    fn tag(&self, i: usize) -> (u64, Kind) {
+        self.layout.tag(self.bytes, i)
     }
 
     #[inline]
     fn head(&self, i: usize) -> u32 {
-        let at = self.layout.heads_at as usize + 4 * i;
-        self.bytes.get(at..).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_le_bytes(*b))
+        self.layout.head(self.bytes, i)
     }
 
     /// Length of key `i` after the prefix.
     #[inline]
-    pub(crate) fn suffix_len(&self, i: usize) -> usize {
-        let at = self.layout.lens_at as usize;
-        match self.layout.len_width {
-            0 => self.layout.suffix_len as usize,
-            1 => self.bytes.get(at + i).copied().unwrap_or(0) as usize,
-            _ => self.u16_at(at + 2 * i),
-        }
+    fn suffix_len(&self, i: usize) -> usize {
+        self.layout.suffix_len(self.bytes, i)
     }
 
     /// What key `i` has after prefix and head.
     #[inline]
     fn rest(&self, i: usize) -> &'a [u8] {
-        let (start, end) = self.data_of(i);
-        let len = self.suffix_len(i).saturating_sub(4);
-        self.bytes.get(start..(start + len).min(end)).unwrap_or_default()
-    }
-
-    /// Start and end of the data of entry `i`, in the block.
-    #[inline]
-    fn data_of(&self, i: usize) -> (usize, usize) {
-        let layout = &self.layout;
-        let base = layout.data_at as usize;
-        if layout.fixed {
-            let start = base + i * layout.stride as usize;
-            return (start, start + layout.stride as usize);
-        }
-        let slot = layout.slots_at as usize + 2 * i;
-        (base + self.u16_at(slot), base + self.u16_at(slot + 2))
-    }
-
-    #[inline]
-    fn u16_at(&self, at: usize) -> usize {
-        self.bytes.get(at..).and_then(|b| b.first_chunk::<2>()).map_or(0, |b| u16::from_le_bytes(*b) as usize)
+        self.layout.rest(self.bytes, i)
     }
 
     fn slice(&self, at: usize, len: usize) -> &'a [u8] {
@@ -304,15 +247,15 @@ impl<'a> BlockView<'a> {
         }
         let n = self.len();
         if !layout.fixed
-            && (self.u16_at(layout.slots_at as usize) != 0
-                || self.u16_at(layout.slots_at as usize + 2 * n) != layout.data_len as usize)
+            && (u16_at(self.bytes, layout.slots_at as usize) != 0
+                || u16_at(self.bytes, layout.slots_at as usize + 2 * n) != layout.data_len as usize)
         {
             return Err(Fault::corrupt("a block whose slots do not span its data"));
         }
         let mut before = 0;
         for i in 0..n {
             let len = self.suffix_len(i);
-            let (start, end) = self.data_of(i);
+            let (start, end) = layout.data_of(self.bytes, i);
             let rest = len.saturating_sub(4);
             if start > end || end > layout.block_len() || rest > end - start {
                 return Err(Fault::corrupt("an entry that does not fit its block"));
@@ -325,8 +268,8 @@ impl<'a> BlockView<'a> {
             if len < 4 && head & (u32::MAX >> (8 * len)) != 0 {
                 return Err(Fault::corrupt("a key head with bytes beyond its key"));
             }
-            if layout.kind_bits != 0 && Kind::from_u8(self.tag_bits(i) as u8 & 15).is_none() {
-                let kind = self.tag_bits(i) as u8 & 15;
+            let kind = layout.kind_number(self.bytes, i);
+            if Kind::from_u8(kind).is_none() {
                 return Err(Fault::Newer(format!("an entry of the unknown kind {kind}").into()));
             }
             if self.seq(i) >= SEQ_MAX {

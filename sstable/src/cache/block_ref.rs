@@ -1,12 +1,15 @@
 //! A pinned block: what a hit, a fill and a wait return.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
 use ringwood_ring::Buf;
 
 use super::frame::{Frame, Pin, unpin};
+
+/// Bytes of a line of the processor's cache.
+const LINE: usize = 64;
 
 /// The bytes of one block, pinned: they neither change nor move nor go away while this lives.
 ///
@@ -53,6 +56,33 @@ impl BlockRef {
     pub(super) fn private(buf: Buf, len: usize) -> Self {
         // SAFETY: a private frame starts with one pin, and lives until the last is gone.
         unsafe { Self::adopt(Frame::private(buf, len)) }
+    }
+
+    /// Has the lines of a range of the bytes fetched into the processor's cache. What lies outside of them is left out.
+    #[inline]
+    pub(crate) fn prefetch(&self, range: Range<usize>) {
+        let end = range.end.min(self.bytes.len());
+        for at in (range.start..end).step_by(LINE) {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a prefetch reads nothing, whatever the address.
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(self.bytes.as_ptr().cast::<i8>().wrapping_add(at));
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = at;
+        }
+    }
+
+    /// Some of the bytes, under a pin of their own.
+    ///
+    /// # Panics
+    /// If they are not among the bytes.
+    pub(crate) fn part(&self, range: Range<usize>) -> Self {
+        let bytes = NonNull::from(&self[range]);
+        // SAFETY: our pin keeps the frame alive.
+        unsafe { self.frame.as_ref() }.pin_again();
+        Self { bytes, frame: self.frame }
     }
 
     /// # Safety

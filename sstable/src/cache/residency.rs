@@ -137,6 +137,17 @@ impl Residency {
         Some(self.fill(block, lock, buf))
     }
 
+    /// A frame for a block that was read past the cache, if one is free and the block is not there.
+    pub(crate) fn adopt(&self, block: u32, bytes: usize) -> Option<Fill> {
+        let mut policy = self.cache.policy();
+        if !matches!(self.slots.load(block), Slot::Empty | Slot::Ghost(_)) {
+            return None;
+        }
+        let (lock, buf) = policy.take_unread(&self.table, &self.slots, block, bytes, Room::Free)?;
+        drop(policy);
+        Some(self.fill(block, lock, buf))
+    }
+
     fn fill(&self, block: u32, lock: Locked, buf: Buf) -> Fill {
         let (cache, slots) = (std::sync::Arc::clone(&self.cache), Arc::clone(&self.slots));
         Fill::new(Some(Claimed { cache, slots, block, lock }), buf)

@@ -1,12 +1,14 @@
 //! Walking through a table, both ways. See [`TableCursor`].
 
+mod blocks;
 mod window;
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::block::BlockView;
+use crate::ahead::BlockRun;
+use crate::block::Layout;
 use crate::block::cursor::BlockCursor;
 use crate::cache::BlockRef;
 use crate::entry::Kind;
@@ -42,7 +44,16 @@ enum Then {
     AtOrAfter,
     /// To the last entry at or before the target, or into the block before.
     AtOrBefore,
+    /// To the entry of this index, which was searched.
+    At(usize),
 }
+
+/// Bytes of a block in which header and heads lie: what a search reads first.
+const SEARCHED_BYTES: usize = 256;
+/// Bytes of a block that a scan reads first.
+const SCANNED_BYTES: usize = 384;
+/// Bytes of an entry.
+const ENTRY_BYTES: usize = 128;
 
 /// Walking through a table, both ways.
 ///
@@ -56,6 +67,16 @@ enum Then {
 /// returns (rule R0). To move several cursors at the price of one
 /// enter: [`aim`](TableCursor::aim) each, let each put what it [`wants`](TableCursor::wants) into one fetch, run it, and
 /// [`supply`](TableCursor::supply) each; until none wants more.
+///
+/// A cursor that has been going forward for so long that its window is at full size has runs of blocks read while it goes on, if the lane can
+/// ([`FetchLane::read_ahead`]): up to four of 256 KiB, one read each, past the cache. Whatever goes wrong with them is left for
+/// the reads of its own that it then makes.
+///
+/// ## Memory that is far away
+///
+/// A block that is in the cache is seldom in the processor's. So a move is made in steps, each of which has the lines fetched that the next one
+/// reads: aiming pins the block, [`approach`](TableCursor::approach) searches it, `wants` reads the entry. Several cursors that are moved together
+/// wait for memory together. A scan has the next block's first lines fetched when it enters a block.
 #[derive(Debug)]
 pub struct TableCursor {
     at: BlockCursor,
@@ -65,15 +86,16 @@ pub struct TableCursor {
     table: Arc<Table>,
     /// A move under way: it needs this block.
     pending: Option<(u32, Then)>,
-    target: Vec<u8>,
-    target_seq: u64,
     window: Window,
     /// Blocks fetched ahead, in the order of the direction.
     ahead: VecDeque<(u32, BlockRef)>,
+    /// Runs that are being read, behind those blocks, one after the other.
+    coming: VecDeque<Arc<BlockRun>>,
     /// Numbers of this cursor's wants in the fetch of [`wants`](Self::wants), and the block of the first.
     wanted: Range<usize>,
     wanted_from: u32,
-    fetch: BlockFetch,
+    /// For moves of this cursor alone; made with the first that misses a block.
+    fetch: Option<Box<BlockFetch>>,
 }
 
 impl TableCursor {
@@ -87,14 +109,47 @@ impl TableCursor {
             is_valid: false,
             table,
             pending: None,
-            target: Vec::new(),
-            target_seq: 0,
             window: Window::default(),
             ahead: VecDeque::new(),
+            coming: VecDeque::new(),
             wanted: 0..0,
             wanted_from: 0,
-            fetch: BlockFetch::new(),
+            fetch: None,
         }
+    }
+
+    /// Turns to another table, at no entry; keeps its memory.
+    pub fn enter_table(&mut self, table: Arc<Table>) {
+        self.window.restart(&self.table, Direction::Forward);
+        self.leave_table(table);
+    }
+
+    /// Goes on in another table: to its first entry (`aim` [`First`](Aim::First)) or its last, as a scan that comes there from its neighbour. No I/O
+    /// yet, as with [`aim`](Self::aim).
+    pub fn continue_in(&mut self, table: Arc<Table>, aim: Aim<'_>) {
+        self.window.end(&self.table);
+        self.leave_table(table);
+        let is_forward = aim == Aim::First;
+        let direction = if is_forward { Direction::Forward } else { Direction::Backward };
+        if self.window.direction() != direction {
+            self.window.restart(&self.table, direction);
+        }
+        let last = self.table.block_count() - 1;
+        self.pending = Some(if is_forward { (0, Then::First) } else { (last, Then::Last) });
+    }
+
+    fn leave_table(&mut self, table: Arc<Table>) {
+        self.forget_ahead();
+        self.clear();
+        self.bytes = None;
+        self.at.leave();
+        self.table = table;
+    }
+
+    /// Moves to no entry.
+    pub fn clear(&mut self) {
+        self.is_valid = false;
+        self.pending = None;
     }
 
     /// Sets how many blocks are fetched ahead at most; 1 switches reading ahead off. 64 by default, and never more than 1 MiB.
@@ -120,6 +175,13 @@ impl TableCursor {
     #[must_use]
     pub fn key(&self) -> &[u8] {
         if self.is_valid { self.at.key() } else { &[] }
+    }
+
+    /// The first eight bytes of the current entry's key as a number: of two keys with different ones, that with the lesser comes first.
+    #[inline]
+    #[must_use]
+    pub fn key_head(&self) -> u64 {
+        self.at.key_head()
     }
 
     /// The current entry's sequence number.
@@ -164,7 +226,7 @@ impl TableCursor {
             Aim::Prev => self.prev(lanes),
             _ => {
                 self.aim(aim);
-                self.finish(lanes)
+                self.finish(aim, lanes)
             }
         }
     }
@@ -187,7 +249,7 @@ impl TableCursor {
             return Ok(());
         }
         self.aim(Aim::Next);
-        self.finish(lanes)
+        self.finish(Aim::Next, lanes)
     }
 
     /// Moves to the entry before. From no entry it stays at none.
@@ -200,7 +262,30 @@ impl TableCursor {
             return Ok(());
         }
         self.aim(Aim::Prev);
-        self.finish(lanes)
+        self.finish(Aim::Prev, lanes)
+    }
+
+    /// Moves to the next entry if it is in the same block and of another key, and returns its [head](Self::key_head). Else stays, and returns
+    /// nothing.
+    #[inline]
+    pub fn next_key(&mut self) -> Option<u64> {
+        let bytes = self.bytes.as_deref().filter(|_| self.is_valid)?;
+        self.at.go_apart(bytes, self.at.index() + 1).then(|| self.at.key_head())
+    }
+
+    /// Moves to the entry before if it is in the same block and of another key, and returns its [head](Self::key_head). Else stays, and returns
+    /// nothing.
+    #[inline]
+    pub fn prev_key(&mut self) -> Option<u64> {
+        let bytes = self.bytes.as_deref().filter(|_| self.is_valid)?;
+        self.at.go_apart(bytes, self.at.index().wrapping_sub(1)).then(|| self.at.key_head())
+    }
+
+    /// Whether the entry before is in the same block and of another key: then the current entry is the newest version of its key in this table.
+    #[inline]
+    #[must_use]
+    pub fn is_newest(&self) -> bool {
+        self.is_valid && self.bytes.as_deref().is_some_and(|bytes| self.at.is_newest(bytes))
     }
 
     /// Moves inside the current block.
@@ -212,15 +297,15 @@ impl TableCursor {
         }
     }
 
-    /// Starts a move without I/O. Done at once if the blocks are there: then nothing is [wanted](Self::wants).
+    /// Starts a move without I/O: pins its block, if that is in the cache. [`wants`](Self::wants) goes on with it.
     pub fn aim(&mut self, aim: Aim<'_>) {
         let last = self.table.block_count() - 1;
         let index = self.at.index();
         let pending = match aim {
             Aim::First => Some((0, Then::First)),
             Aim::Last => Some((last, Then::Last)),
-            Aim::AtOrAfter(key, seq) => Some((self.target(key, seq), Then::AtOrAfter)),
-            Aim::AtOrBefore(key, seq) => Some((self.target(key, seq), Then::AtOrBefore)),
+            Aim::AtOrAfter(key, seq) => Some((self.table.block_for(key, seq), Then::AtOrAfter)),
+            Aim::AtOrBefore(key, seq) => Some((self.table.block_for(key, seq), Then::AtOrBefore)),
             Aim::Next | Aim::Prev if !self.is_valid => None,
             Aim::Next if self.step(index.wrapping_add(1)) => return,
             Aim::Prev if self.step(index.wrapping_sub(1)) => return,
@@ -235,85 +320,59 @@ impl TableCursor {
         }
         self.is_valid = false;
         self.pending = pending;
-        self.settle();
+        if let Some((block, _)) = pending {
+            self.enter(block);
+        }
+    }
+
+    /// Searches the block of a move that [`aim`](Self::aim) started with this aim, if it is at hand, and has the entry fetched into the processor's
+    /// cache. Only for speed: [`wants`](Self::wants) does it if this did not.
+    pub fn approach(&mut self, aim: Aim<'_>) {
+        if let Some((block, then)) = self.pending
+            && self.enter(block)
+        {
+            self.pending = self.search(then, aim);
+        }
     }
 
     fn restart(&mut self, direction: Direction) {
         self.window.restart(&self.table, direction);
-        self.ahead.clear();
+        self.forget_ahead();
+    }
+
+    fn forget_ahead(&mut self) {
+        if !self.ahead.is_empty() {
+            self.ahead.clear();
+        }
+        if !self.coming.is_empty() {
+            self.coming.clear();
+        }
     }
 
     fn head_for(&mut self, direction: Direction) {
         if self.window.turn(direction) {
-            self.ahead.clear();
+            self.forget_ahead();
         }
-    }
-
-    fn target(&mut self, key: &[u8], seq: u64) -> u32 {
-        self.target.clear();
-        self.target.extend_from_slice(key);
-        self.target_seq = seq;
-        self.table.block_for(key, seq)
-    }
-
-    /// Puts the blocks that the move under way needs, and those to read ahead, into `fetch`. Returns whether there are any: if
-    /// not, the move is done.
-    pub fn wants(&mut self, fetch: &mut BlockFetch) -> bool {
-        let Some((block, _)) = self.pending else { return false };
-        let from = fetch.len();
-        for (block, hint) in self.window.blocks(&self.table, block) {
-            fetch.want(&self.table, block, hint);
-        }
-        self.wanted = from..fetch.len();
-        self.wanted_from = block;
-        true
-    }
-
-    /// Takes the wanted blocks out of `fetch`, which has run, and goes on with the move. Returns whether it is done.
-    ///
-    /// # Errors
-    /// If the block that the move needs could not be read; the cursor is then at no entry. A block ahead that could not be read is
-    /// left for when it is needed.
-    pub fn supply(&mut self, fetch: &mut BlockFetch) -> Result<bool> {
-        let direction = self.window.direction();
-        for (i, block) in std::mem::take(&mut self.wanted).zip(direction.from(self.wanted_from)) {
-            match fetch.take(i) {
-                Ok(bytes) => self.ahead.push_back((block, bytes)),
-                Err(error) if block == self.wanted_from => {
-                    self.pending = None;
-                    return Err(error);
-                }
-                Err(_) => break,
-            }
-        }
-        self.settle();
-        Ok(self.pending.is_none())
-    }
-
-    /// Ends the move under way, with I/O if need be.
-    fn finish(&mut self, lanes: &dyn FetchLane) -> Result<()> {
-        while self.pending.is_some() {
-            let mut fetch = std::mem::take(&mut self.fetch);
-            self.wants(&mut fetch);
-            let result = lanes.fetch(&mut fetch).and_then(|()| self.supply(&mut fetch));
-            fetch.clear();
-            self.fetch = fetch;
-            if let Err(error) = result {
-                self.pending = None;
-                return Err(error);
-            }
-        }
-        Ok(())
     }
 
     /// Goes on with the move under way as far as the blocks at hand allow.
-    fn settle(&mut self) {
+    fn settle(&mut self, aim: Aim<'_>) {
         while let Some((block, then)) = self.pending {
             if !self.enter(block) {
                 return;
             }
-            self.pending = self.place(then);
+            self.pending = match then {
+                Then::At(index) => {
+                    self.is_valid = self.step_to(index);
+                    None
+                }
+                _ => self.search(then, aim),
+            };
         }
+    }
+
+    fn step_to(&mut self, index: usize) -> bool {
+        self.bytes.as_deref().is_some_and(|bytes| self.at.go(bytes, index))
     }
 
     /// Makes `block` the current one, if it is at hand.
@@ -333,30 +392,39 @@ impl TableCursor {
     }
 
     fn set_block(&mut self, block: u32, bytes: BlockRef) {
-        self.at.enter(&bytes, BlockView::of(&bytes).layout());
+        // Its header is read when it is searched: until then its lines are on their way.
+        self.at.leave();
+        bytes.prefetch(0..SEARCHED_BYTES);
         self.bytes = Some(bytes);
         self.block = block;
         self.window.entered();
+        if self.window.is_scan() {
+            self.pin_next();
+        }
     }
 
-    /// Goes to an entry of the current block, or says which block is next.
-    fn place(&mut self, then: Then) -> Option<(u32, Then)> {
-        let Some(bytes) = &self.bytes else { return None };
-        let index = match then {
-            Then::First => 0,
-            Then::Last => self.at.len() - 1,
-            Then::AtOrAfter => {
-                let index = self.at.find(bytes, &self.target, self.target_seq);
-                if index == self.at.len() {
+    /// Finds the place of an entry in the current block, or says which block is next.
+    fn search(&mut self, then: Then, aim: Aim<'_>) -> Option<(u32, Then)> {
+        let bytes = self.bytes.as_deref()?;
+        if self.at.len() == 0 {
+            self.at.enter(bytes, Layout::of(bytes));
+        }
+        let at = &self.at;
+        let index = match (then, aim) {
+            (Then::At(index), _) => index,
+            (Then::Last, _) => at.len() - 1,
+            (Then::AtOrAfter, Aim::AtOrAfter(key, seq)) => {
+                let index = at.find(bytes, key, seq);
+                if index == at.len() {
                     // In the gap behind the block: the next one starts with a later key.
                     let last = self.table.block_count() - 1;
                     return (self.block < last).then(|| (self.block + 1, Then::First));
                 }
                 index
             }
-            Then::AtOrBefore => {
-                let index = self.at.find(bytes, &self.target, self.target_seq);
-                if self.at.is_at(bytes, index, &self.target, self.target_seq) {
+            (Then::AtOrBefore, Aim::AtOrBefore(key, seq)) => {
+                let index = at.find(bytes, key, seq);
+                if at.is_at(bytes, index, key, seq) {
                     index
                 } else if index == 0 {
                     return self.block.checked_sub(1).map(|block| (block, Then::Last));
@@ -364,9 +432,13 @@ impl TableCursor {
                     index - 1
                 }
             }
+            (Then::First | Then::AtOrAfter | Then::AtOrBefore, _) => 0,
         };
-        self.is_valid = self.at.go(bytes, index);
-        None
+        if let Some(bytes) = &self.bytes {
+            let data_at = self.at.data_at(bytes, index);
+            bytes.prefetch(data_at..data_at + ENTRY_BYTES);
+        }
+        Some((self.block, Then::At(index)))
     }
 }
 

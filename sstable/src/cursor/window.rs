@@ -104,6 +104,21 @@ impl Window {
         self.direction
     }
 
+    /// Whether the cursor moves on from block to block, and has for some blocks: likely it goes on.
+    #[inline]
+    pub(super) fn is_scan(&self) -> bool {
+        self.in_sequence && self.used > FIRST
+    }
+
+    /// Whether the cursor goes forward, and has been for so long that its window is at full size.
+    #[inline]
+    pub(super) fn is_long(&self) -> bool {
+        self.in_sequence
+            && self.direction == Direction::Forward
+            && self.blocks >= BLOCKS_MAX
+            && self.max >= BLOCKS_MAX
+    }
+
     /// A seek's block is as likely wanted again as a get's; those in sequence are not.
     pub(super) fn hint(&self) -> Hint {
         if self.in_sequence { Hint::Scan } else { Hint::Point }

@@ -69,21 +69,16 @@ impl FilterBuilder {
     }
 }
 
-/// What is known of one place while peeling.
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    /// Xor of the mixed hashes of the keys that claim it.
-    hashes: u64,
-    /// How many claim it.
-    count: u32,
-    /// Xor of which of their three places it is.
-    which: u32,
-}
+/// Keys that claim one place at most; more are no accident.
+const CLAIMS_MAX: u16 = (1 << 14) - 1;
 
 /// Memory that is reused from part to part.
 #[derive(Debug, Default)]
 struct Scratch {
-    places: Vec<Place>,
+    /// Of each place, the xor of the mixed hashes of the keys that claim it.
+    hashes: Vec<u64>,
+    /// … and four times how many claim it, plus the xor of which of their three places it is. Apart, so that both stay in the cache.
+    claims: Vec<u16>,
     /// Mixed hashes by the segment of their first place, so that counting stays near in memory.
     sorted: Vec<u64>,
     starts: Vec<u32>,
@@ -114,32 +109,40 @@ impl Scratch {
 
     /// Finds an order in which every key has a place of its own. False if there is none.
     fn peel(&mut self, fuse: &Fuse, keys: &[u64]) -> bool {
-        self.places.clear();
-        self.places.resize(fuse.len() as usize, Place::default());
+        let len = fuse.len() as usize;
+        self.hashes.clear();
+        self.hashes.resize(len, 0);
+        self.claims.clear();
+        self.claims.resize(len, 0);
         self.sort_by_segment(fuse, keys);
+        let (hashes, claims) = (&mut self.hashes[..len], &mut self.claims[..len]);
+        let mut claims_max = 0;
         for &mixed in &self.sorted {
             for (which, at) in fuse.positions(mixed).into_iter().enumerate() {
-                let place = &mut self.places[at as usize];
-                place.hashes ^= mixed;
-                place.count += 1;
-                place.which ^= which as u32;
+                hashes[at as usize] ^= mixed;
+                let claim = &mut claims[at as usize];
+                *claim = claim.wrapping_add(4) ^ which as u16;
+                claims_max = claims_max.max(*claim >> 2);
+            }
+            if claims_max >= CLAIMS_MAX {
+                return false;
             }
         }
         self.alone.clear();
-        self.alone.extend((0u32..).zip(&self.places).filter(|(_, p)| p.count == 1).map(|(i, _)| i));
+        self.alone.extend((0u32..).zip(&*claims).filter(|(_, claim)| *claim >> 2 == 1).map(|(i, _)| i));
         self.order.clear();
         while let Some(at) = self.alone.pop() {
-            let Place { hashes, count, which } = self.places[at as usize];
-            if count != 1 {
+            let claim = claims[at as usize];
+            if claim >> 2 != 1 {
                 continue; // Settled from another of its places meanwhile.
             }
-            self.order.push((hashes, which as u8));
-            for (other, at) in fuse.positions(hashes).into_iter().enumerate() {
-                let place = &mut self.places[at as usize];
-                place.hashes ^= hashes;
-                place.count -= 1;
-                place.which ^= other as u32;
-                if place.count == 1 {
+            let mixed = hashes[at as usize];
+            self.order.push((mixed, (claim & 3) as u8));
+            for (which, at) in fuse.positions(mixed).into_iter().enumerate() {
+                hashes[at as usize] ^= mixed;
+                let claim = &mut claims[at as usize];
+                *claim = (*claim - 4) ^ which as u16;
+                if *claim >> 2 == 1 {
                     self.alone.push(at);
                 }
             }

@@ -22,7 +22,7 @@ use crate::column::{Column, Movable};
 use crate::error::Fault;
 
 /// Keys that a part has at most while there are fewer than [`PARTS_MAX`] parts.
-const PART_KEYS: usize = 128 << 10;
+const PART_KEYS: usize = 64 << 10;
 /// Parts of a filter at most.
 const PARTS_MAX: usize = 256;
 /// The number of this kind of filter on disk.

@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use ringwood_ring::{Arena, ArenaFull, Disk, File, Lane};
 
+pub use open::TableSpec;
 pub use verify::{Finding, Verified};
 
 use crate::block::codec::Decompressor;
-use crate::block::{BlockView, Compression, Layout, seal};
+use crate::block::{BlockView, Compression, Layout, format, seal};
 use crate::cache::{BlockCache, BlockRef, Claim, Hint, Residency};
 use crate::checksum::Checksum;
 use crate::cursor::ScanLength;
-use crate::error::{Fault, Result};
+use crate::entry::SEQ_MAX;
+use crate::error::{Fault, Result, TableError};
 use crate::filter::Filter;
 use crate::footer::Properties;
 use crate::hash::KeyHash;
@@ -51,12 +53,14 @@ pub struct Table {
     file_bytes: u64,
     data_bytes: u64,
     properties: Properties,
+    /// The sequence number of all entries, if the table was written before it was known.
+    assigned_seq: Option<u64>,
     scan_length: ScanLength,
 }
 
 impl Table {
-    /// Opens the table `id` at `path`: reads footer, properties, index and filter, on an idle lane. One enter if all of these lie
-    /// in the last 64 KiB, else two (if the lane is deep enough for a read a mebibyte).
+    /// Opens the table `id` at `path`: reads footer, properties, index and filter, on an idle lane. One read if all of these lie
+    /// in the last 64 KiB, else two.
     ///
     /// # Errors
     /// [`Corrupt`](crate::TableError::Corrupt) for a file that is cut, damaged, another table's, or no table at all;
@@ -68,23 +72,38 @@ impl Table {
         path: &Path,
         id: u64,
     ) -> Result<Arc<Self>> {
-        Self::open_warm(disk, lane, cache, path, id, None)
+        let spec = TableSpec { path: path.to_path_buf(), id, tail_bytes: 0, warmed: None };
+        let opened = Self::open_all(disk, lane, cache, [spec]).pop();
+        opened.expect("a result for each specification").map(Arc::new)
     }
 
-    /// As [`open`](Self::open), with the blocks that the table's writer put into `cache`
-    /// ([`TableWriter::warm`](crate::TableWriter::warm)).
+    /// Opens tables, on an idle lane: a read each if the lengths of their tails are given, as many in one enter as the lane is deep and 16 MiB
+    /// hold. What came of each is in its place.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_warm(
+    /// For each table, as [`open`](Self::open).
+    pub fn open_all(
         disk: &Arc<dyn Disk>,
         lane: &mut dyn Lane,
         cache: &Arc<BlockCache>,
-        path: &Path,
-        id: u64,
-        warmed: Option<Residency>,
-    ) -> Result<Arc<Self>> {
-        open::open(disk, lane, cache, path, id, warmed).map(Arc::new)
+        specs: impl IntoIterator<Item = TableSpec>,
+    ) -> Vec<Result<Self>> {
+        open::open_all(disk, lane, cache, specs)
+    }
+
+    /// Gives all entries the sequence number `seq`: for a table that was written with 0 throughout, before its number was known. What is
+    /// read from then on has it; the file stays as it is, so whoever opens it again says so again.
+    ///
+    /// # Errors
+    /// [`Corrupt`](crate::TableError::Corrupt) if the table has sequence numbers of its own.
+    pub fn assign_seq(&mut self, seq: u64) -> Result<()> {
+        if self.properties.seq_largest > 0 || seq >= SEQ_MAX {
+            let what = format!("its entries cannot all be of sequence number {seq}, as they should");
+            return Err(TableError::corrupt(self.path(), self.data_bytes, what));
+        }
+        (self.properties.seq_smallest, self.properties.seq_largest) = (seq, seq);
+        self.assigned_seq = Some(seq);
+        Ok(())
     }
 
     /// Whether the table may have a key of this hash: false for 255 of 256 keys that it has not, without I/O.
@@ -179,6 +198,19 @@ impl Table {
         self.residency.claim(block, self.index.frame_bytes(block), hint)
     }
 
+    /// A copy of a block that was read past the cache, plain and checked, in the cache: if a frame is free and the block is not there.
+    pub(crate) fn adopt(&self, block: u32, plain: &[u8]) -> Option<BlockRef> {
+        let mut fill = self.residency.adopt(block, self.index.frame_bytes(block))?;
+        let mut frame = fill.take_buf();
+        frame.as_mut_slice()[..plain.len()].copy_from_slice(plain);
+        Some(fill.publish_unread(frame, plain.len()))
+    }
+
+    /// Bytes of memory that a block takes in plain form, whole pages.
+    pub(crate) fn frame_bytes(&self, block: u32) -> usize {
+        self.index.frame_bytes(block)
+    }
+
     /// Where memory comes from for blocks that the cache has no room for.
     pub(crate) fn arena(&self) -> &Arc<Arena> {
         &self.arena
@@ -218,7 +250,9 @@ impl Table {
             }
             let view = BlockView::parse(if is_packed { scratch } else { raw })?;
             view.validate()?;
-            Ok((view.layout(), is_packed))
+            let mut layout = view.layout();
+            layout.seq_base = self.assigned_seq.unwrap_or(layout.seq_base);
+            Ok((layout, is_packed))
         };
         decode().map_err(|fault| fault.at(self.path(), extent.offset))
     }
@@ -247,6 +281,9 @@ impl Table {
                 let unpacked = seal::unpack(codec, decompressor, packed, &mut frame[..len]);
                 packed.shrink_to(PACKED_KEPT);
                 unpacked?;
+            }
+            if let Some(seq) = self.assigned_seq {
+                format::set_seq_base(frame, seq)?;
             }
             let view = BlockView::parse(&frame[..frame_bytes])?;
             view.validate()?;

@@ -13,7 +13,7 @@ use crate::block::pack::{Packed, Packer};
 use crate::block::seal;
 use crate::cache::{BlockCache, Residency, Room};
 use crate::checksum::Checksum;
-use crate::entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX, entry_cmp};
+use crate::entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX};
 use crate::error::{Result, TableError};
 use crate::filter::FilterBuilder;
 use crate::footer::{Footer, Properties, Section, SectionKind};
@@ -78,6 +78,8 @@ pub struct TableWriter {
     last_seq: u64,
     /// Length that the file has for now.
     reserved: u64,
+    /// Bytes behind the blocks, once sealed.
+    tail_bytes: u64,
     is_finished: bool,
 }
 
@@ -127,6 +129,7 @@ impl TableWriter {
             last_key: Vec::new(),
             last_seq: 0,
             reserved: 0,
+            tail_bytes: 0,
             is_finished: false,
         };
         // From here on the file is removed if anything fails.
@@ -149,7 +152,7 @@ impl TableWriter {
         }
     }
 
-    /// The blocks that are in the cache already, for [`Table::open_warm`](crate::Table::open_warm). None without
+    /// The blocks that are in the cache already, for [`TableSpec`](crate::TableSpec). None without
     /// [`warm`](Self::warm), or the second time.
     pub fn take_residency(&mut self) -> Option<Residency> {
         self.warming.take().map(Warming::into_residency)
@@ -168,13 +171,13 @@ impl TableWriter {
     /// [`Invalid`](TableError::Invalid), without effect, if the entry is out of order or beyond a limit or the table is sealed;
     /// the earlier failure, if an operation failed.
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<()> {
-        self.check(entry)?;
+        let is_new_key = self.check(entry)?;
         let Self { stream, checksum, index, packer, warming, .. } = self;
         packer.add(entry, &mut |block| emit(block, stream, checksum, index, warming.as_mut()));
         if let Some(warming) = &mut self.warming {
             warming.count_entry();
         }
-        if entry.key != self.last_key {
+        if is_new_key {
             if let Some(filter) = &mut self.filter {
                 filter.add(KeyHash::of(entry.key));
             }
@@ -196,11 +199,28 @@ impl TableWriter {
         Ok(())
     }
 
-    fn check(&self, entry: &Entry<'_>) -> Result<()> {
-        let invalid = |what: String| Err(TableError::invalid(&self.path, what));
+    /// Whether the entry is of another key than the last one; an error if it may not follow that.
+    #[inline]
+    fn check(&self, entry: &Entry<'_>) -> Result<bool> {
+        let order = self.last_key[..].cmp(entry.key);
+        let follows = order.is_lt() || (order.is_eq() && self.last_seq > entry.seq);
+        let fits = !entry.key.is_empty()
+            && entry.key.len() <= KEY_BYTES_MAX
+            && entry.value.len() <= VALUE_BYTES_MAX
+            && entry.seq < SEQ_MAX;
+        if matches!(self.state, State::Open) && fits && follows {
+            return Ok(order.is_lt());
+        }
+        Err(self.refuse(entry))
+    }
+
+    /// Why an entry is not taken.
+    #[cold]
+    fn refuse(&self, entry: &Entry<'_>) -> TableError {
+        let invalid = |what: String| TableError::invalid(&self.path, what);
         match &self.state {
             State::Open => {}
-            State::Failed(error) => return Err(error.clone()),
+            State::Failed(error) => return error.clone(),
             _ => return invalid("an entry was added after the table was sealed".into()),
         }
         if entry.key.is_empty() || entry.key.len() > KEY_BYTES_MAX {
@@ -215,15 +235,11 @@ impl TableWriter {
         if entry.seq >= SEQ_MAX {
             return invalid(format!("sequence number {} is beyond {SEQ_MAX}", entry.seq));
         }
-        let order = entry_cmp(&self.last_key, self.last_seq, entry.key, entry.seq);
-        if self.properties.entries > 0 && order.is_ge() {
-            return invalid(format!(
-                "an entry was added out of order (a key of {} bytes, sequence number {})",
-                entry.key.len(),
-                entry.seq
-            ));
-        }
-        Ok(())
+        invalid(format!(
+            "an entry was added out of order (a key of {} bytes, sequence number {})",
+            entry.key.len(),
+            entry.seq
+        ))
     }
 
     /// Ends the table: what is left of the entries, index, filter, properties and footer become writes.
@@ -264,6 +280,7 @@ impl TableWriter {
         let file_bytes = data_bytes + (tail.len() + crate::footer::FOOTER) as u64;
         let footer = Footer { id: self.id, salt: self.salt, data_bytes, file_bytes, sections };
         tail.extend_from_slice(&footer.encode());
+        self.tail_bytes = tail.len() as u64;
         self.stream.append(&mut tail);
         self.stream.end_here();
         self.state = State::Sealed;
@@ -293,6 +310,15 @@ impl TableWriter {
                 Some(Op::Sync { file: self.stream.file().clone(), data_only: false })
             }
             State::Syncing | State::Done | State::Failed(_) => None,
+        }
+    }
+
+    /// Why the table is lost, if it is. Also what [`next_op`](Self::next_op) met when it reserved space: no operation tells of that.
+    #[must_use]
+    pub fn failure(&self) -> Option<&TableError> {
+        match &self.state {
+            State::Failed(error) => Some(error),
+            _ => None,
         }
     }
 
@@ -387,6 +413,7 @@ impl TableWriter {
         Ok(TableSummary {
             id: self.id,
             file_bytes: self.stream.end(),
+            tail_bytes: self.tail_bytes,
             properties: std::mem::take(&mut self.properties),
         })
     }

@@ -42,6 +42,8 @@ pub struct TableSummary {
     pub id: u64,
     /// Length of the file.
     pub file_bytes: u64,
+    /// Bytes at its end that are not blocks: index, filter, properties, footer. What opening it reads.
+    pub tail_bytes: u64,
     /// Counts and bounds.
     pub properties: Properties,
 }

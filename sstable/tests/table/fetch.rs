@@ -288,11 +288,12 @@ fn cursors_of_many_tables_share_a_fetch() {
     for (target, entry) in entries.iter().enumerate().step_by(97) {
         let before = lanes.fetches.get();
         let mut fetch = BlockFetch::new();
-        cursors.iter_mut().for_each(|c| c.aim(Aim::AtOrAfter(&entry.0, SEQ_MAX)));
+        let aim = Aim::AtOrAfter(&entry.0, SEQ_MAX);
+        cursors.iter_mut().for_each(|c| c.aim(aim));
         loop {
             fetch.clear();
             let mut wanting: Vec<_> =
-                cursors.iter_mut().filter_map(|c| c.wants(&mut fetch).then_some(c)).collect();
+                cursors.iter_mut().filter_map(|c| c.wants(aim, &mut fetch).then_some(c)).collect();
             if wanting.is_empty() {
                 break;
             }

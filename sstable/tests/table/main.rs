@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests damage files behind the disk's back")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod ahead;
 mod corrupt;
 mod cursor;
 mod fetch;

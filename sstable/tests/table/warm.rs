@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringwood_ring::Class;
-use ringwood_sstable::{Compression, Hint, Residency, Room, Table, TableOptions, TableWriter};
+use ringwood_sstable::{Compression, Hint, Residency, Room, Table, TableOptions, TableSpec, TableWriter};
 
 use crate::support::{Bench, Owned, entry, lane, scan, uniform};
 
@@ -39,7 +39,9 @@ fn finish((mut writer, mut lane): (TableWriter, Box<dyn ringwood_ring::Lane>)) -
 
 fn open(bench: &Bench, id: u64, warmed: Option<Residency>) -> Arc<Table> {
     let mut lane = lane(&bench.disk, Class::Control, 16);
-    Table::open_warm(&bench.disk, &mut *lane, &bench.cache, &bench.path(id), id, warmed).unwrap()
+    let spec = TableSpec { path: bench.path(id), id, tail_bytes: 0, warmed };
+    let opened = Table::open_all(&bench.disk, &mut *lane, &bench.cache, [spec]).pop();
+    Arc::new(opened.unwrap().unwrap())
 }
 
 fn options(compression: Compression, bytes: u64) -> TableOptions {

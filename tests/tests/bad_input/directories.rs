@@ -172,3 +172,18 @@ fn a_read_only_file_system() {
         assert_eq!(open(&path).unwrap().get("last").unwrap().unwrap(), b"write");
     });
 }
+
+/// Nobody but the owner can read what a store holds.
+#[test]
+fn files_are_private() {
+    let dir = dirs::fresh();
+    let store = dir.path().join("store");
+    make_store(&store);
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!([mode(&store), mode(&store.join("wal"))], [0o700, 0o700]);
+    let files = dirs::files(&store);
+    assert!(files.len() > 4, "{files:?}");
+    for file in files {
+        assert_eq!(mode(&store.join(&file)) & 0o077, 0, "{}", file.display());
+    }
+}

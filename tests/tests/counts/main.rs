@@ -7,6 +7,7 @@
 
 mod commits;
 mod compactions;
+mod opens;
 mod reads;
 mod system_calls;
 

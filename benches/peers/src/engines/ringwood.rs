@@ -2,7 +2,7 @@
 
 use ringwood::{Cursor, Db, Durability, Options, WriteBatch};
 
-use super::{Batch, Engine, Promise, Reader, Scan, Setup, Sink, Store, View, Writer};
+use super::{Batch, Engine, Entries, Promise, Reader, Scan, Setup, Sink, Store, View, Writer};
 use crate::Result;
 use crate::data::Key;
 
@@ -17,7 +17,8 @@ impl Engine for Ringwood {
     fn settings(&self) -> Vec<&'static str> {
         vec![
             "default options but cache and write buffer sizes; the budget is the cache and four write buffers",
-            "Buffered: Durability::Buffered; fillsync: Durability::Synced; loads: Durability::None and a flush at the end",
+            "Buffered: Durability::Buffered; fillsync: Durability::Synced; loads: Durability::None and a flush at the end; a sorted load goes \
+             through a loader",
             "a cursor is kept where nothing is written",
         ]
     }
@@ -53,6 +54,14 @@ impl Store for Opened {
             View::Live => None,
         };
         Ok(Box::new(Reads { db: &self.db, cursor }))
+    }
+
+    fn load_sorted(&self, entries: &mut Entries<'_>) -> Result<()> {
+        let mut loader = self.db.loader()?;
+        for (key, value) in entries {
+            loader.put(key, value)?;
+        }
+        Ok(loader.finish()?)
     }
 
     fn settle(&self) -> Result<()> {

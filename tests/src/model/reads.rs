@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 
 use ringwood::{Cursor, Range};
-use ringwood_tests::reference::{Bytes, DEFAULT, SpaceId, brief};
 
-use crate::reader::{Bounds, Reader};
-use crate::run::Run;
+use super::reader::{Bounds, Reader};
+use super::run::Run;
+use crate::reference::{Bytes, DEFAULT, SpaceId, brief};
 
 type Entry = (Bytes, Bytes);
 const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
@@ -32,14 +32,14 @@ impl Run {
     }
 
     /// A key that was written lately, or a new one.
-    pub(crate) fn some_key(&mut self) -> Bytes {
+    pub(super) fn some_key(&mut self) -> Bytes {
         if !self.keys.is_empty() && self.rng.percent(70) {
             return self.keys[self.rng.index(self.keys.len())].clone();
         }
         self.shape.key(&mut self.rng)
     }
 
-    pub(crate) fn read(&mut self) {
+    pub(super) fn read(&mut self) {
         let (reader, space, at) = self.reader();
         match self.rng.below(10) {
             0..=3 => self.get(&reader, space, at),
@@ -170,7 +170,7 @@ impl Run {
     }
 
     /// Seeks with an open cursor and walks some way. It shows what it showed when it was made, whatever was written since.
-    pub(crate) fn move_cursor(&mut self) {
+    pub(super) fn move_cursor(&mut self) {
         if self.cursors.is_empty() {
             return;
         }
@@ -226,7 +226,7 @@ impl Run {
         Some((k.clone(), v.clone()))
     }
 
-    pub(crate) fn take_or_drop_snapshot(&mut self) {
+    pub(super) fn take_or_drop_snapshot(&mut self) {
         let now = self.reference.now();
         if self.snapshots.len() < 4 && self.rng.one_in(2) {
             let snapshot = self.db().snapshot();
@@ -240,7 +240,7 @@ impl Run {
     }
 
     /// Reads from snapshots and cursors whose store was closed.
-    pub(crate) fn read_old_views(&mut self) {
+    pub(super) fn read_old_views(&mut self) {
         for (snapshot, at) in self.snapshots.clone() {
             let reader = Reader::Snapshot(snapshot);
             self.get(&reader, DEFAULT, at);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod finality;
+
 use std::path::Path;
 use std::sync::Arc;
 

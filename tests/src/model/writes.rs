@@ -1,16 +1,16 @@
 //! Writes, and what else changes the store.
 
 use ringwood::{Durability, ErrorKind, Result, WriteBatch};
-use ringwood_tests::reference::{Bytes, Change, DEFAULT, SpaceId};
 
-use crate::mode::Mode;
-use crate::run::{Run, Space};
+use super::mode::Mode;
+use super::run::{Run, Space};
+use crate::reference::{Bytes, Change, DEFAULT, SpaceId};
 
 /// Keys that are kept to be met again.
 const KEYS_KEPT: usize = 3000;
 
 impl Run {
-    pub(crate) fn write(&mut self) {
+    pub(super) fn write(&mut self) {
         let durability = match self.rng.below(10) {
             0..=2 => Durability::Synced,
             3..=8 => Durability::Buffered,
@@ -23,7 +23,7 @@ impl Run {
                 self.batch(durability, count);
             }
             _ => {
-                let count = self.rng.within(20..=150);
+                let count = self.rng.within(20..=80);
                 self.batch(durability, count);
             }
         }
@@ -34,13 +34,18 @@ impl Run {
         let key = self.some_key();
         self.tag += 1;
         let value = (!self.rng.one_in(5)).then(|| self.shape.value(&mut self.rng, self.tag));
+        self.remember_key(&key);
+        Change { space, key, value }
+    }
+
+    /// Keeps a key, to be met again.
+    pub(crate) fn remember_key(&mut self, key: &Bytes) {
         if self.keys.len() < KEYS_KEPT {
             self.keys.push(key.clone());
         } else {
             let i = self.rng.index(KEYS_KEPT);
-            self.keys[i].clone_from(&key);
+            self.keys[i].clone_from(key);
         }
-        Change { space, key, value }
     }
 
     fn space(&self, id: SpaceId) -> &Space {
@@ -79,7 +84,12 @@ impl Run {
         self.commit(durability, &changes, || db.write(&batch, durability));
     }
 
-    fn commit(&mut self, durability: Durability, changes: &[Change], call: impl FnOnce() -> Result<()>) {
+    pub(crate) fn commit(
+        &mut self,
+        durability: Durability,
+        changes: &[Change],
+        call: impl FnOnce() -> Result<()>,
+    ) {
         let commit = self.reference.write(durability, changes);
         let bytes: usize = changes.iter().map(|c| c.key.len() + c.value.as_ref().map_or(0, Vec::len)).sum();
         let result = call();
@@ -93,7 +103,7 @@ impl Run {
             Ok(()) if !self.disk.is_dead() => self.reference.acknowledge(commit),
             Err(error) if !self.disk.is_dead() => {
                 self.expect_failure("write", &error);
-                if self.mode == Mode::Rot {
+                if self.mode.damages() {
                     // What it did may be past reading.
                     return self.abandon();
                 }
@@ -104,7 +114,7 @@ impl Run {
     }
 
     /// A failed write may have taken effect, but then all of it.
-    pub(crate) fn resolve(&mut self, commit: u64, changes: &[Change]) {
+    pub(super) fn resolve(&mut self, commit: u64, changes: &[Change]) {
         let is_new = |run: &mut Run, change: &Change| {
             let old = run.reference.get(change.space, &change.key, commit - 1).cloned();
             let new = run.reference.get(change.space, &change.key, commit).cloned();
@@ -128,7 +138,10 @@ impl Run {
 
     /// The value of a key, tried again while the disk fails reads; `None` if the process died.
     fn get_surely(&mut self, space: SpaceId, key: &Bytes) -> Option<Option<Bytes>> {
-        for _ in 0..100 {
+        for attempt in 0..100 {
+            if attempt == 20 && self.mode == Mode::Exact {
+                self.lift_faults(); // Reads fail for good.
+            }
             let result = self.space(space).handle.get(key);
             if let Some(got) = self.settle("get", result) {
                 return Some(got.map(|v| v.to_vec()));
@@ -140,7 +153,7 @@ impl Run {
         panic!("a hundred reads failed");
     }
 
-    pub(crate) fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let result = self.db().flush();
         self.note(format!("flush: {}", outcome(&result)));
         if self.settle("flush", result).is_some() && !self.disk.is_dead() {
@@ -148,7 +161,7 @@ impl Run {
         }
     }
 
-    pub(crate) fn compact(&mut self) {
+    pub(super) fn compact(&mut self) {
         let space = self.spaces[self.rng.index(self.spaces.len())].clone();
         let whole = self.rng.one_in(3);
         let result = if whole { self.db().compact() } else { space.handle.compact() };
@@ -169,7 +182,7 @@ impl Run {
         }
     }
 
-    pub(crate) fn change_keyspaces(&mut self) {
+    pub(super) fn change_keyspaces(&mut self) {
         if self.spaces.len() > 1 && self.rng.one_in(3) {
             return self.drop_keyspace();
         }
@@ -233,7 +246,7 @@ impl Run {
     }
 
     /// A handle to a keyspace that was dropped takes nothing more, in no form.
-    pub(crate) fn use_dropped_keyspace(&mut self) {
+    pub(super) fn use_dropped_keyspace(&mut self) {
         let Some(space) = self.dropped.last().cloned() else { return };
         let mut batch = WriteBatch::new();
         batch.put(b"in the default keyspace", b"must not appear").expect("within limits");
@@ -256,7 +269,7 @@ impl Run {
         assert!(self.disk.is_dead() || result.is_err());
     }
 
-    pub(crate) fn look_at_stats(&mut self) {
+    pub(super) fn look_at_stats(&mut self) {
         let stats = self.db().stats();
         let names: Vec<&str> = stats.keyspaces.iter().map(|k| k.name.as_str()).collect();
         let mut expected: Vec<&str> = self.spaces.iter().map(|s| s.handle.name()).collect();
@@ -273,7 +286,7 @@ impl Run {
 }
 
 /// A result in few words.
-pub(crate) fn outcome<T>(result: &Result<T>) -> String {
+pub(super) fn outcome<T>(result: &Result<T>) -> String {
     match result {
         Ok(_) => "ok".into(),
         Err(error) => format!("{:?}: {error}", error.kind()),

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use ringwood_ring::SimDisk;
-use ringwood_tests::reference::{Change, DEFAULT, Loss};
-
 use ringwood::Durability;
+use ringwood_ring::SimDisk;
 
-use crate::run::{DIR, Run, contents};
+use super::faults::ROOMY;
+use super::plan::Exact;
+use super::recovery::contents;
+use super::run::{DIR, Run};
+use crate::reference::{Change, DEFAULT, Loss};
 
 impl Run {
-    pub(crate) fn check_images(&mut self) {
-        if self.disk.is_dead() {
+    pub(super) fn check_images(&mut self) {
+        if self.disk.is_dead() || self.lie.is_some() {
             return;
         }
         self.note("images");
@@ -24,14 +26,29 @@ impl Run {
             } else {
                 (self.disk.image(seed), Loss::Power)
             };
+            self.counts.images += 1;
             self.check_image(&image, loss, seed);
         }
     }
 
+    /// The images of an enumerated cut, and the disk as the death of the process leaves it.
+    pub(super) fn check_exact_images(&mut self) {
+        let Some(Exact::Cut { images, .. }) = self.plan.exact else { return };
+        for seed in 0..images {
+            self.counts.images += 1;
+            self.check_image(&self.disk.image(seed), Loss::Power, seed);
+        }
+        let dead = self.disk.fork();
+        dead.process_death();
+        self.counts.images += 1;
+        self.check_image(&dead, Loss::Process, 0);
+    }
+
     /// The image opens, holds what it must, opens a second time just the same, and what is written after that stays.
-    fn check_image(&mut self, image: &Arc<SimDisk>, loss: Loss, seed: u64) {
+    fn check_image(&self, image: &Arc<SimDisk>, loss: Loss, seed: u64) {
         image.clear_faults();
-        image.configure(|config| config.read_error = 0.0);
+        image.configure(|config| (config.read_error, config.files_max) = (0.0, usize::MAX));
+        image.set_capacity(ROOMY);
         let mut reference = self.reference.clone();
         let context = format!("image {seed:#x} after {loss:?}");
         let options = self.options.clone();
@@ -55,7 +72,7 @@ impl Run {
         let commit = reference.write(Durability::Synced, std::slice::from_ref(&change));
         match db.put_with(b"after", b"image", Durability::Synced) {
             Ok(()) => reference.acknowledge(commit),
-            Err(error) => self.expect_failure("write to an image", &error),
+            Err(error) => panic!("{context}: it takes no writes: {error}"),
         }
         let last = image.image(seed ^ 2);
         let (db, found) = open(&last);

@@ -1,7 +1,7 @@
 //! What keys and values look like in one run.
 
-use ringwood_tests::reference::Bytes;
-use ringwood_tests::rng::Rng;
+use crate::reference::Bytes;
+use crate::rng::Rng;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keys {
@@ -25,20 +25,20 @@ enum Values {
     Mixed,
     /// Around the sizes where blocks and log fragments end.
     Edges,
-    /// Up to a megabyte, now and then.
+    /// Up to half a megabyte, now and then.
     Huge,
 }
 
 /// The shapes of one run.
 #[derive(Debug, Clone)]
-pub(crate) struct Shape {
+pub(super) struct Shape {
     keys: Vec<Keys>,
     values: Values,
     next: u64,
 }
 
 impl Shape {
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
+    pub(super) fn draw(rng: &mut Rng) -> Self {
         let long = [20, 200, 2000][rng.index(3)];
         let all = [
             Keys::Short,
@@ -49,19 +49,16 @@ impl Shape {
             Keys::Wide,
         ];
         let keys = (0..rng.within(1..=3)).map(|_| *rng.pick(&all)).collect();
-        let values = *rng.pick(&[
-            Values::Tiny,
-            Values::Mixed,
-            Values::Mixed,
-            Values::Mixed,
-            Values::Edges,
-            Values::Edges,
-            Values::Huge,
-        ]);
+        let values = match rng.below(16) {
+            0..=2 => Values::Tiny,
+            3..=10 => Values::Mixed,
+            11..=14 => Values::Edges,
+            _ => Values::Huge,
+        };
         Self { keys, values, next: 0 }
     }
 
-    pub(crate) fn key(&mut self, rng: &mut Rng) -> Bytes {
+    pub(super) fn key(&mut self, rng: &mut Rng) -> Bytes {
         if rng.one_in(3000) {
             let mut longest = vec![b'k'; 65_535];
             longest[65_534] = rng.below(3) as u8;
@@ -89,7 +86,7 @@ impl Shape {
     }
 
     /// A value that says which write it is from, where it is long enough.
-    pub(crate) fn value(&self, rng: &mut Rng, tag: u64) -> Bytes {
+    pub(super) fn value(&self, rng: &mut Rng, tag: u64) -> Bytes {
         let len = match self.values {
             Values::Tiny => rng.below(30),
             Values::Mixed => match rng.below(20) {
@@ -97,14 +94,14 @@ impl Shape {
                 1 => rng.within(1000..=5000),
                 _ => rng.within(10..=300),
             },
-            Values::Edges => match rng.below(12) {
+            Values::Edges => match rng.below(24) {
                 0 => rng.within(4000..=4100),
                 1 => rng.within(8100..=8200),
                 2 => rng.within(65_450..=65_560),
                 _ => rng.within(10..=600),
             },
             Values::Huge => match rng.below(60) {
-                0 => rng.within(100_000..=1_200_000),
+                0 => rng.within(100_000..=600_000),
                 1..=4 => rng.within(10_000..=80_000),
                 _ => rng.within(10..=300),
             },

@@ -1,63 +1,89 @@
 //! One run: a disk, a store on it, the reference, and what happens between them.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use ringwood::{Cursor, Db, Keyspace, Options, Snapshot};
-use ringwood_ring::{Arena, Disk, SimConfig, SimDisk};
-use ringwood_tests::reference::{Bytes, DEFAULT, Entries, Loss, Reference, SpaceId};
-use ringwood_tests::rng::Rng;
+use ringwood_ring::{Arena, Disk, SimConfig, SimDisk, SyncFailure};
 
-use crate::faults::Fault;
-use crate::mode::Mode;
-use crate::shape::Shape;
-use crate::writes::outcome;
+use super::counts::Counts;
+use super::faults::Fault;
+use super::lies::Lie;
+use super::loads::Load;
+use super::mode::Mode;
+use super::plan::{Exact, Plan};
+use super::shape::Shape;
+use super::writes::outcome;
+use crate::failure;
+use crate::reference::{Bytes, Loss, Reference, SpaceId};
+use crate::rng::Rng;
 
 /// Where the store is on the simulated disk.
-pub(crate) const DIR: &str = "/data";
+pub(super) const DIR: &str = "/data";
 /// Lines of the trail that a failure prints.
 const TRAIL_LINES: usize = 60;
 
 /// A keyspace of the store and its number in the reference.
 #[derive(Clone)]
-pub(crate) struct Space {
-    pub(crate) id: SpaceId,
-    pub(crate) handle: Keyspace,
+pub(super) struct Space {
+    pub(super) id: SpaceId,
+    pub(super) handle: Keyspace,
 }
 
 /// A run, see the module documentation.
-pub(crate) struct Run {
-    pub(crate) mode: Mode,
-    pub(crate) rng: Rng,
-    pub(crate) disk: Arc<SimDisk>,
-    pub(crate) options: Options,
-    pub(crate) shape: Shape,
-    pub(crate) reference: Reference,
-    pub(crate) db: Option<Db>,
-    pub(crate) spaces: Vec<Space>,
+pub(super) struct Run {
+    pub(super) plan: Plan,
+    pub(super) mode: Mode,
+    pub(super) rng: Rng,
+    pub(super) disk: Arc<SimDisk>,
+    pub(super) options: Options,
+    pub(super) shape: Shape,
+    pub(super) reference: Reference,
+    pub(super) db: Option<Db>,
+    pub(super) spaces: Vec<Space>,
     /// Handles of keyspaces that were dropped.
-    pub(crate) dropped: Vec<Space>,
+    pub(super) dropped: Vec<Space>,
     /// Snapshots and the commit that they were taken at.
-    pub(crate) snapshots: Vec<(Snapshot, u64)>,
-    pub(crate) cursors: Vec<(Cursor, SpaceId, u64)>,
+    pub(super) snapshots: Vec<(Snapshot, u64)>,
+    pub(super) cursors: Vec<(Cursor, SpaceId, u64)>,
+    pub(super) loading: Option<Load>,
     /// Keys written lately, to be met again.
-    pub(crate) keys: Vec<Bytes>,
-    pub(crate) fault: Option<Fault>,
+    pub(super) keys: Vec<Bytes>,
+    pub(super) fault: Option<Fault>,
+    pub(super) lie: Option<Lie>,
+    /// Whether a failed sync reverts what was not durable, and the faults that had struck when the store was last opened.
+    pub(super) reverts: bool,
+    pub(super) strikes: u64,
     /// Tags values.
-    pub(crate) tag: u64,
+    pub(super) tag: u64,
     /// The heaviest loss since the reference last agreed with the store.
-    loss: Loss,
-    pub(crate) trail: Vec<String>,
+    pub(super) loss: Loss,
+    trail: Vec<String>,
+    pub(super) counts: Counts,
     /// Prints the trail as it grows (`RINGWOOD_LIVE=1`), for runs that hang.
     is_live: bool,
 }
 
 /// What came of a run.
-pub(crate) struct Outcome {
-    pub(crate) trail: Vec<String>,
+#[derive(Debug)]
+pub struct Outcome {
+    /// What happened, line by line.
+    pub trail: Vec<String>,
     /// Operations of the disk, and a checksum of each file.
-    pub(crate) print: (u64, Vec<(String, u32)>),
+    pub print: (u64, Vec<(String, u32)>),
+    /// Faults that struck.
+    pub strikes: u64,
+    /// The same in numbers.
+    pub counts: Counts,
+}
+
+/// Makes one run.
+///
+/// # Panics
+/// If the store is wrong. The run's last steps are printed then, unless [`mute`](crate::failure::mute)d.
+#[must_use]
+pub fn run(plan: &Plan) -> Outcome {
+    Run::new(plan).go()
 }
 
 /// One arena for all runs of a thread: making one costs more than a short run.
@@ -67,13 +93,17 @@ fn arena() -> Arc<Arena> {
 }
 
 impl Run {
-    pub(crate) fn new(seed: u64, mode: Mode) -> Self {
-        let mut rng = Rng::new(seed ^ (mode as u64) << 56);
-        let config: SimConfig = mode.disk(&mut rng);
+    fn new(plan: &Plan) -> Self {
+        let mode = plan.mode;
+        let mut rng = Rng::new(plan.seed ^ (mode as u64) << 56);
+        let mut config: SimConfig = mode.disk(&mut rng);
+        config.trace_events = if plan.traced { 20_000 } else { 0 };
+        let reverts = config.sync_failure == SyncFailure::Revert;
         let disk = SimDisk::new(rng.next(), config, arena());
         let options = mode.options(&mut rng);
         let shape = Shape::draw(&mut rng);
         let mut run = Self {
+            plan: plan.clone(),
             mode,
             rng,
             disk,
@@ -85,11 +115,16 @@ impl Run {
             dropped: Vec::new(),
             snapshots: Vec::new(),
             cursors: Vec::new(),
+            loading: None,
             keys: Vec::new(),
             fault: None,
+            lie: None,
+            reverts,
+            strikes: 0,
             tag: 0,
             loss: Loss::Process,
             trail: Vec::new(),
+            counts: Counts::default(),
             is_live: std::env::var_os("RINGWOOD_LIVE").is_some(),
         };
         run.note(format!("{:?} {:?}", run.options, run.shape));
@@ -97,7 +132,7 @@ impl Run {
     }
 
     /// Adds to the trail that a failure prints, and that a replay must repeat.
-    pub(crate) fn note(&mut self, line: impl Into<String>) {
+    pub(super) fn note(&mut self, line: impl Into<String>) {
         let line = line.into();
         let line = format!("{:>7} {:>5} {line}", self.disk.operations(), self.reference.now());
         if self.is_live {
@@ -106,24 +141,34 @@ impl Run {
         self.trail.push(line);
     }
 
-    pub(crate) fn db(&self) -> &Db {
+    pub(super) fn db(&self) -> &Db {
         self.db.as_ref().expect("open between crashes")
     }
 
     /// Runs it to its end.
-    pub(crate) fn go(mut self) -> Outcome {
-        self.recover_from_crash();
-        for _ in 0..self.mode.operations(&mut self.rng.clone()) {
+    fn go(mut self) -> Outcome {
+        let count = self.mode.operations(&mut self.rng);
+        let base = self.rng.next();
+        self.prepare();
+        self.recover();
+        let only = self.plan.only.take().map(|o| o.0);
+        for number in only.unwrap_or_else(|| (0..count).collect()) {
+            failure::at_operation(number);
+            self.rng = Rng::new(base ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             if self.disk.is_dead() {
                 self.note("the cut was reached");
+                self.check_exact_images();
                 self.crash();
             }
             if self.db.is_none() {
                 break;
             }
+            self.counts.operations += 1;
             self.operation();
             self.age_fault();
+            self.watch_lie();
         }
+        self.rng = Rng::new(base);
         if self.disk.is_dead() {
             self.crash();
         }
@@ -137,12 +182,31 @@ impl Run {
             (path.display().to_string(), crc32fast::hash(&bytes))
         };
         let print = (self.disk.operations(), names.iter().map(print).collect());
-        Outcome { trail: std::mem::take(&mut self.trail), print }
+        (self.counts.runs, self.counts.disk_operations) = (1, self.disk.operations());
+        let strikes = self.disk.strikes();
+        Outcome { trail: std::mem::take(&mut self.trail), print, strikes, counts: self.counts }
+    }
+
+    /// Sees to it that what the plan names goes wrong.
+    fn prepare(&mut self) {
+        match self.plan.exact.clone() {
+            None => {}
+            Some(Exact::Fault(plan)) if self.mode == Mode::Lies => {
+                self.expect_lie(false);
+                self.disk.fail_next(plan);
+            }
+            Some(Exact::Fault(plan)) => {
+                self.disk.fail_next(plan);
+                self.fault = Some(Fault::lasting());
+            }
+            Some(Exact::Cut { after, .. }) => self.disk.crash_after(after),
+        }
     }
 
     fn operation(&mut self) {
         match self.rng.below(100) {
-            0..=39 => self.write(),
+            0..=36 => self.write(),
+            37..=39 => self.load(),
             40..=69 => self.read(),
             70..=76 => self.move_cursor(),
             77..=80 => self.take_or_drop_snapshot(),
@@ -185,7 +249,7 @@ impl Run {
     }
 
     /// Closes the store in good order, or lets go of it, and opens it again. Nothing is lost, whatever its durability.
-    pub(crate) fn reopen(&mut self) {
+    pub(super) fn reopen(&mut self) {
         let keeps_snapshots = self.rng.one_in(2);
         self.note(format!("reopen, snapshots stay: {keeps_snapshots}"));
         if !keeps_snapshots {
@@ -196,10 +260,16 @@ impl Run {
         let Some(db) = self.db.take() else { return };
         // Letting go of the last handle closes too, but cannot say how that went.
         let closed = if self.rng.one_in(4) {
+            self.loading = None;
             drop(db);
             (!self.mode.is_faulty()).then_some(Ok(()))
         } else {
-            Some(db.close())
+            if self.rng.one_in(2) {
+                self.loading = None;
+            }
+            let closed = db.close();
+            self.end_load_after_close();
+            Some(closed)
         };
         if self.disk.is_dead() {
             return self.crash();
@@ -214,152 +284,43 @@ impl Run {
         self.read_old_views();
         self.let_go_of_readers();
         self.loss = Loss::Process;
-        self.recover_from_crash();
+        self.recover();
     }
 
-    pub(crate) fn let_go_of_readers(&mut self) {
+    pub(super) fn let_go_of_readers(&mut self) {
         self.snapshots.clear();
         self.cursors.clear();
     }
 
     /// The process dies or the power fails, now or at the cut that was set, and the store is opened again.
-    pub(crate) fn crash(&mut self) {
+    pub(super) fn crash(&mut self) {
         if !self.disk.is_dead() {
             // Cut before anything is let go of: a dying process runs no destructors. The next operation, any, meets the cut.
             self.disk.crash_after(0);
             assert!(self.disk.list(Path::new("/")).is_err());
         }
         self.let_go_of_readers();
+        self.loading = None;
         self.spaces.clear();
         self.dropped.clear();
         self.db = None;
-        self.die();
-        self.recover_from_crash();
+        self.die_and_recover();
     }
 
     /// Ends the run here.
-    pub(crate) fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         self.note("abandoned");
         self.let_go_of_readers();
+        self.loading = None;
         self.spaces.clear();
         self.dropped.clear();
         self.db = None;
     }
-
-    fn die(&mut self) {
-        if self.rng.one_in(2) {
-            self.note("process death");
-            self.disk.process_death();
-        } else {
-            let seed = self.rng.next();
-            self.note(format!("power loss {seed:#x}"));
-            self.disk.power_loss(seed);
-            self.loss = Loss::Power;
-        }
-    }
-
-    /// Opens the store, with further crashes inside, to depth 3, and compares what is there with what must be.
-    fn recover_from_crash(&mut self) {
-        for depth in 0.. {
-            if depth > 0 && depth <= 3 && self.mode.crashes_at_random() && self.rng.one_in(3) {
-                let after = self.rng.skewed(200);
-                self.note(format!("cut in the recovery after {after}"));
-                self.disk.crash_after(after);
-            }
-            if self.rng.one_in(3) {
-                self.options = self.mode.options(&mut self.rng);
-            }
-            self.rot_sleeps();
-            let opened = self.options.clone().open_on(self.disk.clone(), DIR, true);
-            let found = opened.and_then(|db| Ok((contents(&db)?, db)));
-            match found {
-                _ if self.disk.is_dead() => {
-                    drop(found);
-                    self.die();
-                }
-                Ok((found, db)) => return self.take_over(&found, db),
-                Err(error) => {
-                    self.expect_failure("open", &error);
-                    assert!(depth < 1000, "it does not open: {error}");
-                    if self.gives_up_on(&error) {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// The log is read at opening only, and damage to its last record cannot be told from a write that was cut: no rot there.
-    fn rot_sleeps(&self) {
-        self.disk.configure(|config| (config.bit_rot, config.misdirected_read) = (0.0, 0.0));
-    }
-
-    fn rot_wakes(&self) {
-        if self.mode == Mode::Rot {
-            self.disk.configure(|config| (config.bit_rot, config.misdirected_read) = (0.002, 0.002));
-        }
-    }
-
-    fn take_over(&mut self, found: &BTreeMap<String, Entries>, db: Db) {
-        let tables = tables_on(&self.disk);
-        let known: usize = db.stats().keyspaces.iter().flat_map(|k| &k.levels).map(|l| l.tables).sum();
-        if !self.mode.is_faulty() {
-            assert_eq!(tables, known, "tables on the disk and in the store, after opening");
-        }
-        match self.reference.recover(self.loss, found) {
-            Ok(recovered) => self.note(format!("open: {recovered:?}")),
-            Err(complaint) => panic!("{complaint}"),
-        }
-        self.loss = Loss::Process;
-        self.rot_wakes();
-        self.spaces.clear();
-        for (id, name) in self.reference.live() {
-            let handle = db.keyspace(name).expect("it was found");
-            self.spaces.push(Space { id, handle });
-        }
-        assert_eq!(self.spaces.first().map(|s| s.id), Some(DEFAULT));
-        self.db = Some(db);
-    }
-}
-
-/// Number of table files.
-fn tables_on(disk: &SimDisk) -> usize {
-    let is_table = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "sst");
-    disk.file_names().iter().filter(|p| is_table(p)).count()
-}
-
-/// Everything in a store, read forwards, backwards and by key.
-pub(crate) fn contents(db: &Db) -> ringwood::Result<BTreeMap<String, Entries>> {
-    let mut all = BTreeMap::new();
-    for name in db.keyspaces() {
-        let space = db.keyspace(&name)?;
-        let mut entries = Vec::new();
-        for entry in space.iter()? {
-            let (key, value) = entry?;
-            entries.push((key.to_vec(), value.to_vec()));
-        }
-        assert!(entries.windows(2).all(|w| w[0].0 < w[1].0), "keys of {name:?} are not in order");
-        let mut backwards = Vec::new();
-        for entry in space.iter()?.rev() {
-            let (key, value) = entry?;
-            backwards.push((key.to_vec(), value.to_vec()));
-        }
-        backwards.reverse();
-        assert!(entries == backwards, "{name:?} is another one backwards");
-        let keys: Vec<&Bytes> = entries.iter().step_by(7).map(|(k, _)| k).collect();
-        let values = space.multi_get(&keys)?;
-        for ((key, value), got) in entries.iter().step_by(7).zip(values) {
-            assert!(got.as_deref() == Some(value), "multi_get of {key:?} is not what the scan gave");
-            assert!(space.get(key)?.as_deref() == Some(value), "get of {key:?} is not what the scan gave");
-        }
-        all.insert(name, entries.into_iter().collect());
-    }
-    Ok(all)
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !failure::is_muted() {
             let first = self.trail.len().saturating_sub(TRAIL_LINES);
             eprintln!("{:?}: operation of the disk, commit, what:", self.mode);
             self.trail[..1].iter().chain(&self.trail[first.max(1)..]).for_each(|line| eprintln!("{line}"));

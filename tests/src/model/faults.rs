@@ -2,27 +2,39 @@
 
 use ringwood::{Durability, Error, ErrorKind};
 use ringwood_ring::{Disk, FaultOp, FaultPlan};
-use ringwood_tests::reference::{Change, DEFAULT};
 
-use crate::mode::Mode;
-use crate::run::{DIR, Run};
-use crate::writes::outcome;
+use super::mode::Mode;
+use super::run::{DIR, Run};
+use super::writes::outcome;
+use crate::reference::{Change, DEFAULT};
 
 /// Capacity of the simulated disk when it is not full, in bytes.
-const ROOMY: u64 = 1 << 40;
+pub(super) const ROOMY: u64 = 1 << 40;
 /// What is tried again after a failure is tried again within this time.
 const RETRY_NS: u64 = 2_000_000_000;
 
 /// A fault under way.
-pub(crate) struct Fault {
+pub(super) struct Fault {
     operations_left: u64,
     /// A write was refused as `Poisoned`: from then on all are, until the store is opened again.
     poisoned: bool,
 }
 
+impl Fault {
+    /// One that lasts until the end of the run.
+    pub(super) fn lasting() -> Self {
+        Self { operations_left: u64::MAX, poisoned: false }
+    }
+
+    /// The store was opened anew: it takes writes again.
+    pub(super) fn reopened(&mut self) {
+        self.poisoned = false;
+    }
+}
+
 impl Mode {
     /// Whether files may be left behind by failed operations.
-    pub(crate) fn is_faulty(self) -> bool {
+    pub(super) fn is_faulty(self) -> bool {
         !matches!(self, Mode::NoFaults | Mode::Deep)
     }
 
@@ -30,19 +42,27 @@ impl Mode {
         match self {
             Mode::NoFaults | Mode::Deep => false,
             Mode::FailingReads => kind == ErrorKind::Io,
-            Mode::FailingSync | Mode::FailingWrite => matches!(kind, ErrorKind::Io | ErrorKind::Poisoned),
-            Mode::FailingNames => {
+            Mode::FailingSync => matches!(kind, ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Full),
+            Mode::FailingWrite => matches!(kind, ErrorKind::Io | ErrorKind::Poisoned),
+            Mode::FailingNames | Mode::Storm | Mode::Exact => {
                 matches!(kind, ErrorKind::Io | ErrorKind::Poisoned | ErrorKind::Full | ErrorKind::Exhausted)
             }
             Mode::FullDisk => kind == ErrorKind::Full,
+            Mode::FewFiles => matches!(kind, ErrorKind::Exhausted | ErrorKind::Full),
             Mode::Rot => matches!(kind, ErrorKind::Corrupt | ErrorKind::Io),
+            Mode::Lies => kind == ErrorKind::Corrupt,
         }
+    }
+
+    /// Whether a failed call is the end of the run: what it did may be past reading.
+    pub(super) fn damages(self) -> bool {
+        matches!(self, Mode::Rot | Mode::Lies)
     }
 }
 
 impl Run {
     /// The result of a call, or `None` if it failed as it may.
-    pub(crate) fn settle<T>(&mut self, what: &str, result: ringwood::Result<T>) -> Option<T> {
+    pub(super) fn settle<T>(&mut self, what: &str, result: ringwood::Result<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(_) if self.disk.is_dead() => None,
@@ -55,15 +75,19 @@ impl Run {
     }
 
     /// A call failed though the process lives: is that as it may be?
-    pub(crate) fn expect_failure(&mut self, what: &str, error: &Error) {
+    pub(super) fn expect_failure(&mut self, what: &str, error: &Error) {
+        self.counts.errors += 1;
         let kind = error.kind();
         assert!(self.mode.may_fail_with(kind), "{what} failed: {kind:?}: {error}");
         let text = error.to_string();
         let names_cause = match kind {
-            // The log cannot grow for want of space, or of file descriptors.
-            ErrorKind::Full => text.contains("space") || text.contains("ulimit"),
+            // The log cannot grow for want of space, or of file descriptors, or because a leftover cannot be removed.
+            ErrorKind::Full => {
+                text.contains("space") || text.contains("ulimit") || text.contains("File exists")
+            }
             ErrorKind::Poisoned => text.contains("reopen"),
-            _ => text.contains(DIR),
+            // The directory above is the store's only once, when it is made.
+            _ => text.contains(DIR) || text.contains("cannot sync /:"),
         };
         assert!(names_cause, "{what}: the error does not say what is wrong or what to do: {text}");
         if kind == ErrorKind::Poisoned {
@@ -75,39 +99,62 @@ impl Run {
     }
 
     /// Whether an error in opening is the end of the run: a damaged store stays shut, rightly.
-    pub(crate) fn gives_up_on(&mut self, error: &Error) -> bool {
+    pub(super) fn gives_up_on(&mut self, error: &Error) -> bool {
         match self.mode {
             Mode::Rot => error.kind() == ErrorKind::Corrupt,
+            Mode::Lies => self.is_found_out(error),
             // A store must open on a full disk, but it may need a few tries when the disk fails reads.
             Mode::FullDisk => panic!("it does not open on a full disk: {error}"),
             _ => false,
         }
     }
 
-    pub(crate) fn inject_fault(&mut self) {
-        if self.fault.is_some() {
+    pub(super) fn inject_fault(&mut self) {
+        if self.fault.is_some() && self.mode != Mode::Storm {
             return;
         }
         match self.mode {
-            Mode::NoFaults | Mode::Deep | Mode::FailingReads | Mode::Rot => return,
-            Mode::FullDisk => {
-                let space = self.disk.space(DIR.as_ref());
-                let Ok(space) = space else { return };
-                let margin = self.rng.skewed(400 << 10);
-                self.disk.set_capacity(space.total - space.free + margin);
-                self.note(format!("the disk has {margin} bytes left"));
-            }
-            Mode::FailingSync | Mode::FailingWrite | Mode::FailingNames => {
-                let plan = self.plan();
-                self.note(format!("{plan:?}"));
-                self.disk.fail_next(plan);
-            }
+            Mode::NoFaults | Mode::Deep | Mode::FailingReads | Mode::Rot | Mode::Exact => return,
+            Mode::Lies => return self.plan_lie(),
+            Mode::FullDisk => self.fill_disk(),
+            Mode::FewFiles => self.limit_files(),
+            Mode::FailingSync | Mode::FailingWrite | Mode::FailingNames => self.fail_operation(self.mode),
+            Mode::Storm => match self.rng.below(6) {
+                0 => self.fill_disk(),
+                1 => self.limit_files(),
+                2 | 3 => self.fail_operation(Mode::FailingNames),
+                4 => self.fail_operation(Mode::FailingSync),
+                _ => self.fail_operation(Mode::FailingWrite),
+            },
         }
-        self.fault = Some(Fault { operations_left: self.rng.within(5..=80), poisoned: false });
+        self.counts.faults += 1;
+        if self.fault.is_none() {
+            self.fault = Some(Fault { operations_left: self.rng.within(5..=80), poisoned: false });
+        }
     }
 
-    fn plan(&mut self) -> FaultPlan {
-        let op = match self.mode {
+    fn fill_disk(&mut self) {
+        let Ok(space) = self.disk.space(DIR.as_ref()) else { return };
+        let margin = self.rng.skewed(400 << 10);
+        self.disk.set_capacity(space.total - space.free + margin);
+        self.note(format!("the disk has {margin} bytes left"));
+    }
+
+    fn limit_files(&mut self) {
+        let margin = self.rng.skewed(12) as usize;
+        let most = self.disk.open_files() + margin;
+        self.disk.configure(|config| config.files_max = most);
+        self.note(format!("{margin} more files can be open, {most} in all"));
+    }
+
+    fn fail_operation(&mut self, how: Mode) {
+        let plan = self.plan(how);
+        self.note(format!("{plan:?}"));
+        self.disk.fail_next(plan);
+    }
+
+    fn plan(&mut self, how: Mode) -> FaultPlan {
+        let op = match how {
             Mode::FailingSync => *self.rng.pick(&[FaultOp::Sync, FaultOp::Sync, FaultOp::SyncDir]),
             Mode::FailingWrite => FaultOp::Write,
             _ => *self.rng.pick(&[
@@ -121,7 +168,9 @@ impl Run {
                 FaultOp::Map,
             ]),
         };
-        let errno = match self.mode {
+        let errno = match how {
+            // A delayed allocation that fails is met by the sync.
+            Mode::FailingSync => *self.rng.pick(&[libc_errno::EIO, libc_errno::EIO, libc_errno::ENOSPC]),
             Mode::FailingNames => *self.rng.pick(&[libc_errno::EIO, libc_errno::EMFILE, libc_errno::ENOSPC]),
             _ => libc_errno::EIO,
         };
@@ -133,7 +182,7 @@ impl Run {
     }
 
     /// Called after each operation: a fault lasts for some.
-    pub(crate) fn age_fault(&mut self) {
+    pub(super) fn age_fault(&mut self) {
         let Some(fault) = &mut self.fault else { return };
         fault.operations_left -= 1;
         if fault.operations_left == 0 {
@@ -141,11 +190,17 @@ impl Run {
         }
     }
 
-    /// The cause goes away: a poisoned store must be opened again and has lost nothing, any other goes on.
-    pub(crate) fn end_faults(&mut self) {
-        let Some(fault) = self.fault.take() else { return };
+    /// The disk is sound and has room again.
+    pub(super) fn lift_faults(&mut self) {
         self.disk.clear_faults();
         self.disk.set_capacity(ROOMY);
+        self.disk.configure(|config| (config.files_max, config.read_error) = (usize::MAX, 0.0));
+    }
+
+    /// The cause goes away: a poisoned store must be opened again and has lost nothing, any other goes on.
+    pub(super) fn end_faults(&mut self) {
+        let Some(fault) = self.fault.take() else { return };
+        self.lift_faults();
         self.disk.advance(RETRY_NS);
         self.note(format!("the fault is over; poisoned: {}", fault.poisoned));
         if self.disk.is_dead() {
@@ -166,7 +221,8 @@ impl Run {
                 self.reference.flushed();
             }
             Err(error) => {
-                let can_be_poisoned = !matches!(self.mode, Mode::FullDisk | Mode::FailingReads);
+                let can_be_poisoned =
+                    !matches!(self.mode, Mode::FullDisk | Mode::FewFiles | Mode::FailingReads);
                 assert!(can_be_poisoned && error.kind() == ErrorKind::Poisoned, "still failing: {error}");
                 self.resolve(commit, &[change]);
                 self.live_on_after_poison();
@@ -175,9 +231,14 @@ impl Run {
     }
 
     fn live_on_after_poison(&mut self) {
-        self.fault = Some(Fault { operations_left: u64::MAX, poisoned: true });
+        self.fault = Some(Fault { poisoned: true, ..Fault::lasting() });
         for _ in 0..10 {
             self.read();
+            // A cut that was set before the fault.
+            if self.disk.is_dead() {
+                self.fault = None;
+                return;
+            }
             let refused = self.db().put_with(b"refused", b"v", Durability::None);
             let kind = refused.as_ref().err().map(Error::kind);
             assert_eq!(kind, Some(ErrorKind::Poisoned), "a write in a poisoned store: {}", outcome(&refused));
@@ -191,6 +252,9 @@ impl Run {
         // The trap: what the failed sync left in memory alone looks fine now. Then the power fails.
         for _ in 0..self.rng.below(20) {
             self.write();
+            if self.disk.is_dead() {
+                break;
+            }
             self.read();
         }
         self.crash();

@@ -2,12 +2,12 @@
 
 use std::ops::Bound;
 
+use crate::reference::Bytes;
 use ringwood::{Cursor, Db, Keyspace, Range, Result, Snapshot, Value};
-use ringwood_tests::reference::Bytes;
 
-pub(crate) type Bounds = (Bound<Bytes>, Bound<Bytes>);
+pub(super) type Bounds = (Bound<Bytes>, Bound<Bytes>);
 
-pub(crate) enum Reader {
+pub(super) enum Reader {
     Db(Db),
     Space(Keyspace),
     Snapshot(Snapshot),
@@ -24,27 +24,27 @@ macro_rules! each {
 }
 
 impl Reader {
-    pub(crate) fn get(&self, key: &Bytes) -> Result<Option<Value>> {
+    pub(super) fn get(&self, key: &Bytes) -> Result<Option<Value>> {
         each!(self, r => r.get(key))
     }
 
-    pub(crate) fn multi_get(&self, keys: &[Bytes]) -> Result<Vec<Option<Value>>> {
+    pub(super) fn multi_get(&self, keys: &[Bytes]) -> Result<Vec<Option<Value>>> {
         each!(self, r => r.multi_get(keys))
     }
 
-    pub(crate) fn range(&self, bounds: &Bounds) -> Result<Range> {
+    pub(super) fn range(&self, bounds: &Bounds) -> Result<Range> {
         each!(self, r => r.range(bounds.clone()))
     }
 
-    pub(crate) fn prefix(&self, prefix: &Bytes) -> Result<Range> {
+    pub(super) fn prefix(&self, prefix: &Bytes) -> Result<Range> {
         each!(self, r => r.prefix(prefix))
     }
 
-    pub(crate) fn iter(&self) -> Result<Range> {
+    pub(super) fn iter(&self) -> Result<Range> {
         each!(self, r => r.iter())
     }
 
-    pub(crate) fn cursor(&self) -> Result<Cursor> {
+    pub(super) fn cursor(&self) -> Result<Cursor> {
         each!(self, r => r.cursor())
     }
 }
