@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringwood_ring::{Disk, IoErrorKind, Lane, OpenOptions, PAGE, read_file};
+use ringwood_ring::{Disk, IoErrorKind, Lane, OpenOptions, PAGE, page_ceil, read_file};
 
 use super::edit::{self, Edit, State};
 use super::record::{self, BadHeader, FileHeader};
@@ -27,7 +27,10 @@ pub(crate) fn look(disk: &dyn Disk, lane: &mut dyn Lane, path: &Path) -> Result<
         IoErrorKind::NotFound => Error::corrupt(path, None, "CURRENT names it and it does not exist"),
         _ => e.into(),
     })?;
-    parse(path, &read_file(disk, lane, &file, FILE_BYTES_MAX)?)
+    let mut bytes = read_file(disk, lane, &file, FILE_BYTES_MAX)?;
+    // As opening does it: padding that is missing was nothing.
+    bytes.resize(page_ceil(bytes.len()), 0);
+    parse(path, &bytes)
 }
 
 /// The number of the manifest that `CURRENT` in `dir` names.

@@ -282,7 +282,7 @@ pub(crate) fn fuzz(data: &[u8]) {
     let _ = record::scan(header, data);
     let mut file = header.encode().to_vec();
     file.extend(record::encode(header, 0, data));
-    let Ok(scan) = record::scan(header, &file) else { return };
+    let scan = record::scan(header, &file);
     let mut state = State::default();
     for edit in edit::decode(scan.payloads[0]).into_iter().flatten() {
         let _ = state.apply(&edit);
