@@ -4,7 +4,6 @@
 
 use ringwood::{ErrorKind, Loader};
 
-use super::mode::Mode;
 use super::run::Run;
 use super::writes::outcome;
 use crate::reference::{Change, SpaceId};
@@ -71,10 +70,10 @@ impl Run {
     fn end_load(&mut self, load: Load) {
         let Load { loader, changes, .. } = load;
         let durability = ringwood::Durability::Synced;
-        let mut is_failed = false;
-        self.commit(durability, &changes, || loader.finish().inspect_err(|_| is_failed = true));
-        // Where the manifest's sync failed, nobody sees the load, and the device may hold it.
-        if is_failed && matches!(self.mode, Mode::FailingSync | Mode::FailingWrite | Mode::FailingNames) {
+        let mut failure = None;
+        self.commit(durability, &changes, || loader.finish().inspect_err(|e| failure = Some(e.kind())));
+        // Where the manifest's write or sync failed, nobody sees the load, and the device may hold it.
+        if matches!(failure, Some(ErrorKind::Io | ErrorKind::Poisoned)) {
             self.reference.doubt(&changes);
         }
         for change in changes.iter().step_by(1 + changes.len() / 8) {
