@@ -76,7 +76,11 @@ impl Shared {
         store.stop_loadings();
         let flushed = store.flush_to_close();
         tasks.stop_workers(store);
-        let closed = store.log.close();
+        let closed = store.lock_commit().appender.close();
+        if closed.is_err() {
+            // Without its mark, but the log's thread is to end.
+            let _ = store.log.close();
+        }
         tasks.join_log();
         store.remove_obsolete();
         store.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
