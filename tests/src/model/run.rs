@@ -80,7 +80,7 @@ pub struct Outcome {
 /// Makes one run.
 ///
 /// # Panics
-/// If the store is wrong. The run's last steps are printed then, unless [`mute`](crate::failure::mute)d.
+/// If the store is wrong. The run's last steps are printed then, unless this thread is [muted](crate::failure::is_muted).
 #[must_use]
 pub fn run(plan: &Plan) -> Outcome {
     Run::new(plan).go()
