@@ -147,3 +147,16 @@ impl fmt::Display for IoError {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_that_fails_is_never_a_full_disk() {
+        for errno in [libc::ENOSPC, libc::EDQUOT] {
+            let kind = |op| IoError::from_errno(op, Path::new("f"), None, errno).kind();
+            assert_eq!((kind("write"), kind("sync")), (IoErrorKind::NoSpace, IoErrorKind::Failed));
+        }
+    }
+}

@@ -62,6 +62,31 @@ fn a_flushed_table_is_never_ahead_of_the_log() {
     }
 }
 
+/// The same where the log cannot become durable at all: a flush must fail rather than put its table in place.
+#[test]
+fn nothing_is_flushed_that_the_log_has_lost() {
+    for seed in 0..30 {
+        let disk = disk(seed, SimConfig::default());
+        let db = open(&disk);
+        let other = db.keyspace("other").unwrap();
+        let mut batch = WriteBatch::new();
+        batch.put("left", "1").unwrap();
+        batch.put_in(&other, "right", "1").unwrap();
+        disk.fail_next(FaultPlan::once(FaultOp::Write, EIO).on("/wal/").persistent());
+        db.write(&batch, Durability::Buffered).unwrap();
+        while db.stats().flushes == 0 && fill(|k, v| db.put(k, v)).is_ok() {
+            let _ = db.step();
+        }
+        let _ = db.flush();
+        disk.clear_faults();
+        for cut in 0..5 {
+            let db = open(&disk.image(seed * 100 + cut));
+            let right = db.keyspace("other").unwrap().get("right").unwrap();
+            assert_eq!(db.get("left").unwrap(), right, "seed {seed}, cut {cut}: half of the batch");
+        }
+    }
+}
+
 /// `compact` said yes after a failure.
 #[test]
 fn a_compaction_that_fails_says_so() {
