@@ -35,6 +35,22 @@ fn fill(put: impl Fn(String, Vec<u8>) -> ringwood::Result<()>) -> ringwood::Resu
     (0..40).try_for_each(|i| put(format!("filler{i:04}"), vec![i as u8; 400]))
 }
 
+/// A batch of one entry in each of two keyspaces.
+fn batch_across_keyspaces(db: &Db) -> WriteBatch {
+    let other = db.keyspace("other").unwrap();
+    let mut batch = WriteBatch::new();
+    batch.put("left", "1").unwrap();
+    batch.put_in(&other, "right", "1").unwrap();
+    batch
+}
+
+/// After a power cut both entries of that batch are there, or neither.
+fn assert_batch_whole(disk: &Arc<SimDisk>, seed: u64, cut: u64) {
+    let db = open(&disk.image(seed * 100 + cut));
+    let right = db.keyspace("other").unwrap().get("right").unwrap();
+    assert_eq!(db.get("left").unwrap(), right, "seed {seed}, cut {cut}: half of the batch");
+}
+
 /// A memtable became a table, durable, before the log that it was written to. A power cut then took an earlier write of another keyspace, or
 /// the other half of a batch.
 #[test]
@@ -42,10 +58,7 @@ fn a_flushed_table_is_never_ahead_of_the_log() {
     for seed in 0..30 {
         let disk = disk(seed, SimConfig::default());
         let db = open(&disk);
-        let other = db.keyspace("other").unwrap();
-        let mut batch = WriteBatch::new();
-        batch.put("left", "1").unwrap();
-        batch.put_in(&other, "right", "1").unwrap();
+        let batch = batch_across_keyspaces(&db);
         db.write(&batch, Durability::Buffered).unwrap();
         // Only the default keyspace's memtable is frozen, and flushed.
         while db.stats().flushes == 0 {
@@ -53,11 +66,7 @@ fn a_flushed_table_is_never_ahead_of_the_log() {
             let _ = db.step();
         }
         for cut in 0..5 {
-            let image = disk.image(seed * 100 + cut);
-            let db = open(&image);
-            let (left, right) =
-                (db.get("left").unwrap(), db.keyspace("other").unwrap().get("right").unwrap());
-            assert_eq!(left, right, "seed {seed}, cut {cut}: half of the batch");
+            assert_batch_whole(&disk, seed, cut);
         }
     }
 }
@@ -68,10 +77,7 @@ fn nothing_is_flushed_that_the_log_has_lost() {
     for seed in 0..30 {
         let disk = disk(seed, SimConfig::default());
         let db = open(&disk);
-        let other = db.keyspace("other").unwrap();
-        let mut batch = WriteBatch::new();
-        batch.put("left", "1").unwrap();
-        batch.put_in(&other, "right", "1").unwrap();
+        let batch = batch_across_keyspaces(&db);
         disk.fail_next(FaultPlan::once(FaultOp::Write, EIO).on("/wal/").persistent());
         db.write(&batch, Durability::Buffered).unwrap();
         while db.stats().flushes == 0 && fill(|k, v| db.put(k, v)).is_ok() {
@@ -80,9 +86,7 @@ fn nothing_is_flushed_that_the_log_has_lost() {
         let _ = db.flush();
         disk.clear_faults();
         for cut in 0..5 {
-            let db = open(&disk.image(seed * 100 + cut));
-            let right = db.keyspace("other").unwrap().get("right").unwrap();
-            assert_eq!(db.get("left").unwrap(), right, "seed {seed}, cut {cut}: half of the batch");
+            assert_batch_whole(&disk, seed, cut);
         }
     }
 }
