@@ -31,6 +31,12 @@ fn the_table_and_the_json_tell_the_same() {
         }
         assert!(!field("meaning").is_empty(), "{finding}");
     }
+    let device = |name: &str| findings.iter().find(|f| f["topic"] == "device" && f["name"] == name).unwrap();
+    assert!(device("read depth")["value"].as_str().unwrap().contains("/s at depth 64"), "{findings:?}");
+    assert!(
+        device("sync latency")["meaning"].as_str().unwrap().contains("a lone Synced write"),
+        "{findings:?}"
+    );
     assert!(place.names().is_empty(), "it leaves nothing behind");
 }
 
