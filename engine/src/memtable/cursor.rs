@@ -55,6 +55,11 @@ impl MemtableCursor {
         self.position = self.memtable.tree.last();
     }
 
+    /// Moves to nowhere.
+    pub(crate) fn clear(&mut self) {
+        self.position = None;
+    }
+
     /// Moves one entry on; behind the last, nowhere. A cursor that is nowhere stays there.
     #[inline]
     pub fn next(&mut self) {
