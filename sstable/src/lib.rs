@@ -73,6 +73,7 @@ pub use cursor::{Aim, TableCursor};
 pub use entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX, entry_cmp, same_key};
 pub use error::{Fault, Result, TableError};
 pub use fetch::{BlockFetch, FetchLane};
+pub use filter::FilterParts;
 pub use footer::Properties;
 pub use hash::KeyHash;
 pub use run::RawRun;
