@@ -7,12 +7,14 @@ pub mod confine;
 pub mod dirs;
 pub mod enumerate;
 pub mod failure;
+pub mod history;
 pub mod logs;
 pub mod model;
 pub mod reference;
 pub mod rng;
 pub mod scoreboard;
 pub mod seeds;
+pub mod settings;
 pub mod shrink;
 pub mod watch;
 
