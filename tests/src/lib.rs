@@ -16,6 +16,7 @@ pub mod scoreboard;
 pub mod seeds;
 pub mod settings;
 pub mod shrink;
+pub mod volume;
 pub mod watch;
 
 /// Says why a test was skipped, in a form that can be counted: machines differ in what they allow.
