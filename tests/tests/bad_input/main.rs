@@ -10,6 +10,7 @@ mod calls;
 mod directories;
 mod files;
 mod full;
+mod hostile;
 mod machine;
 
 use std::collections::BTreeMap;
