@@ -55,6 +55,7 @@ impl Run {
 /// Writes all files and directories of a simulated disk below `target`.
 #[allow(clippy::disallowed_methods, reason = "the image is written past the store")]
 fn write_out(image: &SimDisk, target: &Path) {
+    image.clear_faults();
     image.process_death(); // A copy is of the process that made it; this is the next one.
     let place = |path: &Path| target.join(path.strip_prefix("/").expect("absolute paths"));
     for dir in [Path::new(DIR), &Path::new(DIR).join("wal")] {

@@ -11,6 +11,7 @@ mod directories;
 mod files;
 mod full;
 mod hostile;
+mod limits;
 mod machine;
 
 use std::collections::BTreeMap;
