@@ -91,7 +91,10 @@ struct State {
     next_ticket: u64,
     /// Why the last flush failed, until one succeeds.
     flush_error: Option<Error>,
-    retry_at: u64,
+    /// When the next flush may be tried, if the last one failed.
+    flush_retry_at: u64,
+    /// When the next compaction may be started. Not the same: a compaction that fails never holds up a flush.
+    compaction_retry_at: u64,
 }
 
 impl State {
@@ -170,7 +173,7 @@ impl Background {
         state.flushing = None;
         let before = std::mem::replace(&mut state.flush_error, result.as_ref().err().cloned());
         if result.is_err() {
-            state.retry_at = store.disk.now() + RETRY_NS;
+            state.flush_retry_at = store.disk.now() + RETRY_NS;
             count_failure(&store.totals.flush_failures, result);
         } else if before.is_some() {
             log::info!("{}: flushes succeed again", store.dir.display());
@@ -200,7 +203,7 @@ impl Background {
             // Whoever asked is told; asking again is theirs.
             Some(ticket) => state.settle(ticket, result.clone()),
             None if result.is_err() && !compaction.tree.is_dropped() => {
-                state.retry_at = store.disk.now() + RETRY_NS;
+                state.compaction_retry_at = store.disk.now() + RETRY_NS;
             }
             None => {}
         }
@@ -256,7 +259,7 @@ impl Background {
         store: &Arc<Store>,
         pick: impl Fn(&Version, &Busy, Limits, bool) -> Option<Pick>,
     ) -> Option<PartJob> {
-        if store.disk.now() < state.retry_at {
+        if store.disk.now() < state.compaction_retry_at {
             return None;
         }
         for tree in store.trees.load().values() {
@@ -295,7 +298,7 @@ impl Background {
         if state.closing || state.flushing.is_some() || store.is_poisoned() {
             return None;
         }
-        if state.flush_error.is_some() && store.disk.now() < state.retry_at {
+        if state.flush_error.is_some() && store.disk.now() < state.flush_retry_at {
             return None;
         }
         let trees = store.trees.load_full();

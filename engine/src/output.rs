@@ -182,3 +182,6 @@ pub(crate) fn append_named(store: &Store, manifest: &mut Manifest, edits: &[Edit
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

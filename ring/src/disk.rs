@@ -102,12 +102,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// As the kernel says.
     fn len(&self, file: &File) -> Result<u64>;
 
-    /// Reserves space and sets the length to at least `len` bytes; new bytes read as zeros. Falls back to setting the length
-    /// alone where the file system cannot reserve.
+    /// Reserves space and sets the length to at least `len` bytes; new bytes read as zeros. Where the file system cannot reserve, sets the
+    /// length alone and returns false: then a write may yet find the disk full.
     ///
     /// # Errors
     /// [`NoSpace`](crate::IoErrorKind::NoSpace) if there is no room.
-    fn allocate(&self, file: &File, len: u64) -> Result<()>;
+    fn allocate(&self, file: &File, len: u64) -> Result<bool>;
 
     /// Cuts or extends the file to `len` bytes.
     ///

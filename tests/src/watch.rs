@@ -153,7 +153,7 @@ impl Disk for WatchedDisk {
         self.disk.len(file)
     }
 
-    fn allocate(&self, file: &File, len: u64) -> Result<()> {
+    fn allocate(&self, file: &File, len: u64) -> Result<bool> {
         self.disk.allocate(file, len)
     }
 

@@ -3,7 +3,7 @@
 //! One owner at a time (the engine's commit lock). An append copies the record into the ring, computes its checksum there and
 //! publishes it: no allocation, no system call, no lock. It waits only if the ring is full or the next segment is not ready.
 //!
-//! A record is accepted only if it ends within segments that exist, pre-written and named durably (`limit`). So whatever was
+//! A record is accepted only if it ends within segments that exist, have their space and are named durably (`limit`). So whatever was
 //! accepted can be written: a full disk shows here, before anything happened, and nowhere else.
 
 use std::sync::Arc;

@@ -228,6 +228,7 @@ fn open_segment(disk: &Arc<dyn Disk>, lane: &mut dyn Lane, path: &Path) -> Resul
         start: header.start,
         capacity: header.capacity,
         data_end: header.start + header.capacity,
+        is_written: false,
         path: path.to_path_buf(),
         file,
     };

@@ -1,6 +1,6 @@
 //! The write-ahead log.
 //!
-//! The log is an endless stream of bytes; a position in it is an [`Lsn`]. The stream lies in segment files, pre-written and recycled, and
+//! The log is an endless stream of bytes; a position in it is an [`Lsn`]. The stream lies in segment files, made ready before and recycled, and
 //! its newest part in a *staging ring*: a shared file mapping that survives the death of the process.
 //!
 //! ```text

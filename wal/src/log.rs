@@ -184,6 +184,7 @@ impl Log {
             chains: read(&counts.chains),
             durable_writes: read(&counts.durable_writes),
             segments_created: read(&counts.segments_created),
+            segments_filled: read(&counts.segments_filled),
             segments_recycled: read(&counts.segments_recycled),
             segments_removed: read(&counts.segments_removed),
             segments,

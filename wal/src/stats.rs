@@ -12,6 +12,7 @@ pub(crate) struct Counts {
     pub(crate) chains: AtomicU64,
     pub(crate) durable_writes: AtomicU64,
     pub(crate) segments_created: AtomicU64,
+    pub(crate) segments_filled: AtomicU64,
     pub(crate) segments_recycled: AtomicU64,
     pub(crate) segments_removed: AtomicU64,
     pub(crate) spare_bytes: AtomicU64,
@@ -40,8 +41,10 @@ pub struct WalStats {
     pub chains: u64,
     /// Writes that were durable on completion.
     pub durable_writes: u64,
-    /// Segments that were created and pre-written.
+    /// Segments that were created.
     pub segments_created: u64,
+    /// Segments that were filled with zeros before use, since the log was synced often.
+    pub segments_filled: u64,
     /// Segments that were released and kept as the next spare.
     pub segments_recycled: u64,
     /// Segments that were released and removed.

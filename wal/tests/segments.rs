@@ -189,3 +189,70 @@ fn opening_a_closed_log_reads_little() {
     assert!(log.read_bytes < 2 << 20, "{} bytes read", log.read_bytes);
     assert!(log.syncs <= 4, "{} syncs", log.syncs);
 }
+
+/// A log that nobody syncs would write everything twice, zeros and records; one that is synced all the time has its segments written before.
+#[test]
+fn segments_are_filled_for_a_log_that_is_synced() {
+    let mut world = World::new(3, SimConfig::calm());
+    world.options = WalOptions { unsynced_bytes_max: 8 << 20, ..one_size() };
+    let mut session = world.open().unwrap();
+    let write = |session: &mut Session, sync: bool| {
+        let before = session.log.stats();
+        // Twelve segments.
+        for _ in 0..12 * 64 {
+            let end = session.append(&pattern(1, 1000));
+            if sync {
+                session.log.want_durable(end);
+            }
+            session.settle();
+        }
+        let after = session.log.stats();
+        let made = after.segments_created - before.segments_created;
+        assert!(made >= 11, "{made} segments");
+        (made, after.segments_filled - before.segments_filled)
+    };
+    // The first segment, of which nothing is known.
+    assert_eq!(session.log.stats().segments_filled, 1);
+    let (made, filled) = write(&mut session, false);
+    assert_eq!(filled, 0, "of {made}");
+    let (made, filled) = write(&mut session, true);
+    assert!(filled + 1 >= made, "all but the one that was begun before: {filled} of {made}");
+    let (made, filled) = write(&mut session, false);
+    assert!(filled <= 1, "{filled} of {made}");
+}
+
+/// A spare that was never filled nor written to its end, here of an earlier run, is filled when the log is synced.
+#[test]
+fn a_spare_that_was_not_written_is_filled_for_syncs() {
+    let place = place();
+    let mut released = 0;
+    for run in 0..2 {
+        let mut session = Session::open(&place.disk, &place.dir, one_size(), released).unwrap();
+        for _ in 0..100 {
+            let end = session.append(&pattern(1, 1000));
+            session.log.want_durable(end);
+            released = session.log.durable();
+            session.log.release(released);
+            session.settle();
+        }
+        let stats = session.log.stats();
+        assert!(stats.segments_recycled >= run, "{stats:?}");
+        assert!(stats.segments_filled >= stats.segments_created, "{stats:?}");
+        assert_eq!(stats.segments_filled, stats.segments_created + run, "{stats:?}");
+    }
+}
+
+/// Where the file system cannot reserve space, filling does: a full disk has to show before a record is accepted.
+#[test]
+fn segments_are_filled_where_space_cannot_be_reserved() {
+    let mut world = World::new(4, SimConfig { reserves_space: false, ..SimConfig::calm() });
+    world.options = WalOptions { unsynced_bytes_max: 8 << 20, ..one_size() };
+    let mut session = world.open().unwrap();
+    for _ in 0..5 * 64 {
+        session.append(&pattern(1, 1000));
+        session.settle();
+    }
+    let stats = session.log.stats();
+    assert!(stats.segments_created >= 5, "{stats:?}");
+    assert_eq!(stats.segments_filled, stats.segments_created, "{stats:?}");
+}

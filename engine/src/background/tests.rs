@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use ringwood_ring::{Arena, SimConfig, SimDisk};
 
-use super::Target;
-use crate::{Db, Durability, Options};
+use super::{RETRY_NS, Target};
+use crate::compaction::{self, Compaction};
+use crate::{Db, Durability, Error, ErrorKind, Options};
 
 /// Everything is merged into the last level, where tables cover a to c and x to z. A table with m to n that came meanwhile overlaps none of
 /// them, but perhaps an output that reaches from a to z.
@@ -27,8 +28,15 @@ fn nothing_is_moved_where_a_running_compaction_writes() {
     }
 }
 
+fn disk(seed: u64) -> Arc<SimDisk> {
+    SimDisk::new(seed, SimConfig::calm(), Arena::new(64 << 20).unwrap())
+}
+
 fn open(seed: u64, threads: usize, table_bytes: u64) -> Db {
-    let disk = SimDisk::new(seed, SimConfig::calm(), Arena::new(64 << 20).unwrap());
+    open_on(disk(seed), threads, table_bytes)
+}
+
+fn open_on(disk: Arc<SimDisk>, threads: usize, table_bytes: u64) -> Db {
     let options = Options::new().memory(8 << 20).write_buffer_bytes(64 << 10).table_bytes(table_bytes);
     let options = options.compaction_threads(threads).durability(Durability::Buffered);
     options.open_on(disk, "/data", true).unwrap()
@@ -98,5 +106,33 @@ fn tiny_tables_are_merged() {
     let tables: usize = db.stats().keyspaces[0].levels.iter().map(|l| l.tables).sum();
     assert!(tables <= 500 / 12 + 12, "{tables} tables of 500 flushes of one entry");
     assert_eq!(db.iter().unwrap().count(), 500);
+    db.close().unwrap();
+}
+
+/// A compaction that failed put off the next try of a flush that had failed before: with compactions failing again and again, writes were
+/// refused long after there was space for the flush.
+#[test]
+fn a_failing_compaction_does_not_put_off_a_flush() {
+    let disk = disk(5);
+    let db = open_on(disk.clone(), 1, 64 << 10);
+    for _ in 0..2 {
+        (0..400u32).for_each(|i| db.put(key(i), [1; 200]).unwrap());
+        db.flush().unwrap();
+    }
+    db.put("k", "v").unwrap();
+    let store = Arc::clone(db.store());
+    let (background, full) = (&store.background, || Err(Error::new(ErrorKind::Full, "no space")));
+    let tree = store.trees.load()[&0].clone();
+    store.freeze(&store.lock_commit(), &tree);
+    background.flush_is_over(&store, &full());
+    assert!(background.next_flush(&store).is_none(), "tried again without a pause");
+
+    disk.advance(RETRY_NS);
+    let version = Arc::clone(&tree.view().version);
+    let pick = compaction::pick_all(&version, store.limits, false).expect("two tables in level 0");
+    let failed = Compaction::new(&store, &tree, version, pick, None);
+    background.compaction_is_through(&store, &failed, &full());
+    while db.step() {}
+    assert_eq!(db.stats().flush_error, None, "put off");
     db.close().unwrap();
 }

@@ -29,7 +29,7 @@ macro_rules! os_calls {
         fn len(&self, file: &$crate::File) -> $crate::Result<u64> {
             $crate::os::len(file)
         }
-        fn allocate(&self, file: &$crate::File, len: u64) -> $crate::Result<()> {
+        fn allocate(&self, file: &$crate::File, len: u64) -> $crate::Result<bool> {
             $crate::os::allocate(file, len)
         }
         fn truncate(&self, file: &$crate::File, len: u64) -> $crate::Result<()> {

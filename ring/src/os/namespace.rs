@@ -97,13 +97,16 @@ pub(crate) fn len(file: &File) -> Result<u64> {
     rustix::fs::fstat(fd(file)).map(|s| s.st_size as u64).map_err(|e| errno("stat", file.path(), e))
 }
 
-pub(crate) fn allocate(file: &File, bytes: u64) -> Result<()> {
+pub(crate) fn allocate(file: &File, bytes: u64) -> Result<bool> {
     loop {
         match rustix::fs::fallocate(fd(file), FallocateFlags::empty(), 0, bytes) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             Err(Errno::INTR) => {}
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-                return if len(file)? < bytes { truncate(file, bytes) } else { Ok(()) };
+                if len(file)? < bytes {
+                    truncate(file, bytes)?;
+                }
+                return Ok(false);
             }
             Err(e) => return Err(errno("allocate", file.path(), e)),
         }

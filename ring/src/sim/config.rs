@@ -54,6 +54,8 @@ pub struct SimConfig {
     pub garbage_in_grown_space: bool,
     /// Size of the file system in bytes: growth beyond is ENOSPC.
     pub capacity_bytes: u64,
+    /// Whether the file system says that it can reserve space.
+    pub reserves_space: bool,
     /// Most files open at once: beyond is EMFILE.
     pub files_max: usize,
     /// Whether the file system offers direct I/O; if not, files open with [`is_direct`](crate::File::is_direct) false.
@@ -82,6 +84,7 @@ impl Default for SimConfig {
             lost_write: 0.0,
             garbage_in_grown_space: false,
             capacity_bytes: 1 << 40,
+            reserves_space: true,
             files_max: usize::MAX,
             direct_io: true,
             trace_events: 0,

@@ -73,13 +73,14 @@ impl Disk for SimDisk {
         Ok(state.content(inode).map_or(0, |c| c.size))
     }
 
-    fn allocate(&self, file: &File, len: u64) -> Result<()> {
+    fn allocate(&self, file: &File, len: u64) -> Result<bool> {
         let mut state = self.lock();
         state.handle("allocate", file)?;
         state.begin(FaultOp::Allocate, "allocate", file.path())?;
         let (inode, write) = state.target("allocate", file)?;
         let grown = state.grow(inode, write, len);
-        state.end("allocate", file.path(), grown)
+        state.end("allocate", file.path(), grown)?;
+        Ok(state.config.reserves_space)
     }
 
     fn truncate(&self, file: &File, len: u64) -> Result<()> {

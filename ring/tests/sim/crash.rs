@@ -117,7 +117,7 @@ fn the_dead_process_can_do_nothing_and_gets_its_buffers_back() {
         assert_dead(lane.reap(1, &mut Vec::new()));
         assert_dead(lane.submit());
         assert_dead(disk.len(&file));
-        assert_dead(disk.allocate(&file, 1));
+        assert_dead(disk.allocate(&file, 1).map(drop));
         assert_dead(disk.truncate(&file, 0));
         assert_dead(disk.map_shared(&file, 1));
         // A dead file on a living lane.

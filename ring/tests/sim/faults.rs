@@ -58,7 +58,7 @@ fn every_call_can_fail() {
     call(FaultOp::Create, &|| disk.create_dir("/dir".as_ref()));
     call(FaultOp::Rename, &|| disk.rename("/new".as_ref(), "/newer".as_ref()));
     call(FaultOp::Remove, &|| disk.remove("/newer".as_ref()));
-    call(FaultOp::Allocate, &|| disk.allocate(&file, 10_000));
+    call(FaultOp::Allocate, &|| disk.allocate(&file, 10_000).map(drop));
     call(FaultOp::Truncate, &|| disk.truncate(&file, 10_000));
     call(FaultOp::SyncDir, &|| disk.sync_dir("/".as_ref()));
     call(FaultOp::List, &|| disk.list("/".as_ref()).map(drop));

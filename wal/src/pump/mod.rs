@@ -39,6 +39,11 @@ const _: () = assert!(group::PIECES_MAX + 1 + 2 <= LANE_DEPTH as usize);
 
 /// Segments become so large that a log of any length is about so many.
 const LIVE_SEGMENTS_AIM: u64 = 16;
+/// A segment is filled before its use if the log was synced at least once in so many bytes since the last one was begun: what a sync to
+/// unwritten space costs more is about as long as writing these takes.
+const BYTES_PER_SYNC: u64 = 64 << 10;
+/// Largest segment that is not filled, so that syncs which come up meanwhile soon have one that is.
+const UNFILLED_BYTES_MAX: u64 = 16 << 20;
 /// After a failed try for a segment that nobody waits for, the next try comes so much later.
 const RETRY_NS: u64 = 1_000_000_000;
 /// The pump falls into deep sleep after so many drain intervals without news; then the next append must wake it.
@@ -70,8 +75,10 @@ pub struct Pump {
     in_group: bool,
     /// When staged bytes were first seen that are not written, and up to where it was written then.
     staged_since: Option<(Lsn, u64)>,
-    /// When the segment that is filled now was bound.
+    /// When the segment that is written now was bound.
     bound_at: u64,
+    /// Syncs of groups, and bytes appended, when the last segment was begun.
+    begun_at: (u64, Lsn),
     /// No try for a segment before, unless someone asks.
     retry_at: u64,
     quiet_rounds: u32,
@@ -99,6 +106,7 @@ impl Pump {
             in_group: false,
             staged_since: None,
             bound_at,
+            begun_at: (0, 0),
             retry_at: 0,
             quiet_rounds: 0,
             slept_at: 0,
@@ -221,14 +229,19 @@ impl Pump {
             match self.wanted_capacity() {
                 None => return Ok(false),
                 Some(Ok(capacity)) => {
-                    self.preparer.start(capacity, link, durable, &mut *self.lane).map(|()| Prepared::Worked)
+                    let fill = self.is_synced_often();
+                    self.begun_at = self.syncs_and_bytes();
+                    let started = self.preparer.start(capacity, fill, link, durable, &mut *self.lane);
+                    started.map(|()| Prepared::Worked)
                 }
                 Some(Err(full)) => Err(full),
             }
         } else {
             self.preparer.step(link, durable, &mut *self.lane)
         };
-        self.shared().counts.segments_created.store(self.preparer.created, Ordering::Relaxed);
+        let counts = &self.shared().counts;
+        counts.segments_created.store(self.preparer.created, Ordering::Relaxed);
+        counts.segments_filled.store(self.preparer.filled, Ordering::Relaxed);
         match step {
             Ok(Prepared::Nothing) => Ok(false),
             Ok(Prepared::Worked) => Ok(true),
@@ -255,6 +268,19 @@ impl Pump {
         }
     }
 
+    /// Whether the next segment is to be filled. Of the first one nothing is known, but that it is small.
+    fn is_synced_often(&self) -> bool {
+        let ((syncs_then, bytes_then), (syncs, bytes)) = (self.begun_at, self.syncs_and_bytes());
+        let is_first = self.core.segments().last().is_none();
+        // One is that of the segment's end, which every segment has.
+        let asked = (syncs - syncs_then).saturating_sub(1);
+        is_first || asked.saturating_mul(BYTES_PER_SYNC) >= bytes - bytes_then
+    }
+
+    fn syncs_and_bytes(&self) -> (u64, Lsn) {
+        (self.shared().counts.syncs.load(Ordering::Relaxed), self.shared().appended())
+    }
+
     /// The payload bytes of the segment to prepare now, if one is wanted, or why there may be none.
     fn wanted_capacity(&self) -> Option<Result<u64>> {
         let shared = self.shared();
@@ -275,7 +301,8 @@ impl Pump {
                     return None;
                 }
                 let elapsed = self.core.disk.now().saturating_sub(self.bound_at);
-                let by_rate = prepare::next_capacity(capacity, filled, elapsed, min, max);
+                let most = if self.is_synced_often() { max } else { max.min(UNFILLED_BYTES_MAX).max(min) };
+                let by_rate = prepare::next_capacity(capacity, filled, elapsed, min, most);
                 // A slow writer's log may still grow long: few files, each of which costs a descriptor.
                 let by_length = (file_bytes / LIVE_SEGMENTS_AIM).next_power_of_two();
                 by_rate.max(by_length).min(max)

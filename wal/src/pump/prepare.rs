@@ -4,13 +4,16 @@
 //!
 //! | name | content | after a crash here |
 //! |---|---|---|
-//! | `spare.tmp` | being filled with zeros | removed |
-//! | `spare.tmp`, or `spare-i.log` if it was a segment before | header of segment N, synced | removed; nobody was told of it |
+//! | `spare.tmp`, or `spare-i.log` if it was a segment before | being filled with zeros, if it has to be | removed |
+//! | the same | header of segment N, synced | removed; nobody was told of it |
 //! | `N.log` | the same, renamed | an empty segment, or still the spare; nobody was told of it |
 //! | `N.log`, directory synced | **bound**: appends may count on it | part of the log |
 //!
 //! A file named `N.log` therefore always has the durable header of segment N. The other way, a released `M.log` becomes the spare
 //! by rename and directory sync *before* its header is overwritten.
+//!
+//! A segment is filled for the sake of syncs: one to space that was allocated and never written commits the file system's journal, too, each time.
+//! A log that is hardly synced has nothing of it, and would write everything twice until its segments are recycled; so it goes without.
 //!
 //! Filling is done in small pieces between commit groups, one in flight at a time. Creating, renaming and syncing the directory are plain calls
 //! that hold the pump up, a few for each segment.
@@ -42,6 +45,10 @@ pub(crate) struct Spare {
     pub(crate) file: File,
     /// Payload bytes.
     pub(crate) capacity: u64,
+    /// The file system has set the space aside. Where it cannot, filling does.
+    is_reserved: bool,
+    /// All of it has been written before, with zeros or log.
+    is_written: bool,
 }
 
 #[derive(Debug)]
@@ -49,8 +56,7 @@ enum Task {
     None,
     /// Zeros are being written.
     Filling {
-        file: File,
-        capacity: u64,
+        spare: Spare,
         next: u64,
         in_flight: bool,
     },
@@ -84,8 +90,9 @@ pub(crate) struct Preparer {
     task: Task,
     failed: Option<WalError>,
     chain: Vec<(u64, Op)>,
-    /// Segments created so far, for the counts.
+    /// Segments created so far, and those that were filled, for the counts.
     pub(crate) created: u64,
+    pub(crate) filled: u64,
 }
 
 impl Preparer {
@@ -101,6 +108,7 @@ impl Preparer {
             failed: None,
             chain: Vec::with_capacity(2),
             created: 0,
+            filled: 0,
         }
     }
 
@@ -122,24 +130,31 @@ impl Preparer {
         let ready: u64 = self.spares.iter().map(|s| s.capacity + PAGE as u64).sum();
         match &self.task {
             Task::None => ready,
-            Task::Filling { capacity, .. } => ready + capacity + PAGE as u64,
+            Task::Filling { spare, .. } => ready + spare.capacity + PAGE as u64,
             Task::Binding { header, .. } => ready + header.capacity + PAGE as u64,
         }
     }
 
-    /// Starts on the next segment: from a spare, if there is one, else from a new file of `capacity` payload bytes.
+    /// Starts on the next segment: from a spare, if there is one, else from a new file of `capacity` payload bytes. With `fill` it is to
+    /// be written before it is used.
     pub(crate) fn start(
         &mut self,
         capacity: u64,
+        fill: bool,
         link: Link,
         durable: Lsn,
         lane: &mut dyn Lane,
     ) -> Result<()> {
         debug_assert!(self.is_idle());
-        match self.spares.pop() {
-            Some(spare) => self.bind(spare, link, durable, lane),
-            None => self.create(capacity),
+        let spare = match self.spares.pop() {
+            Some(spare) => spare,
+            None => self.create(capacity)?,
+        };
+        if !spare.is_written && (fill || !spare.is_reserved) {
+            self.task = Task::Filling { spare, next: 0, in_flight: false };
+            return Ok(());
         }
+        self.bind(spare, link, durable, lane)
     }
 
     /// A name that no spare has.
@@ -148,19 +163,21 @@ impl Preparer {
         paths.find(|path| self.spares.iter().all(|s| s.path != *path))
     }
 
-    fn create(&mut self, capacity: u64) -> Result<()> {
+    fn create(&mut self, capacity: u64) -> Result<Spare> {
         let path = self.dir.join(names::SPARE_TMP);
         // New in any case: what a failed attempt left may by now be a second name of something else.
         self.discard(&path);
         let file = self.disk.open(&path, OpenOptions::CREATE)?;
-        let made = self.disk.allocate(&file, PAGE as u64 + capacity);
-        if let Err(error) = made {
-            drop(file);
-            self.discard(&path);
-            return Err(error.into());
-        }
-        self.task = Task::Filling { file, capacity, next: 0, in_flight: false };
-        Ok(())
+        let is_reserved = match self.disk.allocate(&file, PAGE as u64 + capacity) {
+            Ok(is_reserved) => is_reserved,
+            Err(error) => {
+                drop(file);
+                self.discard(&path);
+                return Err(error.into());
+            }
+        };
+        self.created += 1;
+        Ok(Spare { path, file, capacity, is_reserved, is_written: false })
     }
 
     fn bind(&mut self, spare: Spare, link: Link, durable: Lsn, lane: &mut dyn Lane) -> Result<()> {
@@ -199,30 +216,29 @@ impl Preparer {
         }
         match std::mem::replace(&mut self.task, Task::None) {
             Task::None => Ok(Prepared::Nothing),
-            Task::Filling { file, capacity, next, .. } => {
-                if next < PAGE as u64 + capacity {
-                    self.fill(file, capacity, next, lane)?;
-                    return Ok(Prepared::Worked);
+            Task::Filling { spare, next, .. } => {
+                if next < PAGE as u64 + spare.capacity {
+                    self.fill(spare, next, lane)?;
+                } else {
+                    self.filled += 1;
+                    self.bind(Spare { is_written: true, ..spare }, link, durable, lane)?;
                 }
-                self.created += 1;
-                let path = self.dir.join(names::SPARE_TMP);
-                self.bind(Spare { path, file, capacity }, link, durable, lane)?;
                 Ok(Prepared::Worked)
             }
             Task::Binding { spare, header, .. } => self.bound(&spare, &header).map(Prepared::Bound),
         }
     }
 
-    fn fill(&mut self, file: File, capacity: u64, next: u64, lane: &mut dyn Lane) -> Result<()> {
+    fn fill(&mut self, spare: Spare, next: u64, lane: &mut dyn Lane) -> Result<()> {
         let Some(mut buf) = self.scratch.take() else {
             return Ok(());
         };
-        let len = (PAGE as u64 + capacity - next).min(buf.len() as u64) as usize;
+        let len = (PAGE as u64 + spare.capacity - next).min(buf.len() as u64) as usize;
         if next == 0 {
             buf.as_mut_slice().fill(0);
         }
-        let write = Op::Write { file: file.clone(), offset: next, buf, len, dsync: false };
-        self.task = Task::Filling { file, capacity, next: next + len as u64, in_flight: true };
+        let write = Op::Write { file: spare.file.clone(), offset: next, buf, len, dsync: false };
+        self.task = Task::Filling { spare, next: next + len as u64, in_flight: true };
         push_one(lane, FILL, write)
     }
 
@@ -240,6 +256,7 @@ impl Preparer {
             start: header.start,
             capacity: header.capacity,
             data_end: header.start + header.capacity,
+            is_written: spare.is_written,
             path,
             file,
         })
@@ -264,8 +281,7 @@ impl Preparer {
     fn give_up(&mut self) {
         let path = match std::mem::replace(&mut self.task, Task::None) {
             Task::None => return,
-            Task::Filling { .. } => self.dir.join(names::SPARE_TMP),
-            Task::Binding { spare, .. } => spare.path,
+            Task::Filling { spare, .. } | Task::Binding { spare, .. } => spare.path,
         };
         self.discard(&path);
     }
@@ -296,7 +312,9 @@ impl Preparer {
         let Ok(file) = self.disk.open(&path, OpenOptions::WRITE) else {
             return Ok(false);
         };
-        self.spares.push(Spare { path, file, capacity: segment.capacity });
+        // What it was when it became a segment, it is.
+        let (capacity, is_written) = (segment.capacity, segment.is_written);
+        self.spares.push(Spare { path, file, capacity, is_reserved: true, is_written });
         Ok(true)
     }
 }

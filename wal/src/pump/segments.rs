@@ -18,6 +18,8 @@ pub(crate) struct Segment {
     pub(crate) capacity: u64,
     /// Where the log in it ends: at its end, or earlier where an opening cut the log.
     pub(crate) data_end: Lsn,
+    /// All of its payload has been written at some time, as far as this run knows.
+    pub(crate) is_written: bool,
     pub(crate) path: PathBuf,
     pub(crate) file: File,
 }
@@ -119,7 +121,8 @@ impl Segments {
             return None;
         }
         self.old -= usize::from(is_old);
-        self.live.pop_front()
+        let segment = self.live.pop_front()?;
+        Some(Segment { is_written: segment.is_written || !is_old, ..segment })
     }
 
     /// Bytes of all of them on disk.

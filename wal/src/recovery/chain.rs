@@ -136,6 +136,7 @@ fn load(
         start: header.start,
         capacity: header.capacity,
         data_end: header.start + header.capacity,
+        is_written: false,
         path,
         file,
     };
