@@ -85,7 +85,7 @@ fn impossible_manifests_are_refused() {
     }
     // What is merely not true is found where it is used.
     let harmed = with_edits(&disk, &other(&|_| {}));
-    assert_eq!(open(&harmed).err().expect("there is no such table").kind(), ErrorKind::Corrupt);
+    assert_eq!(open(&harmed).expect_err("there is no such table").kind(), ErrorKind::Corrupt);
     assert_eq!(open(&disk).unwrap().get("key").unwrap().unwrap(), b"value");
 }
 

@@ -204,7 +204,7 @@ impl Scene<'_> {
 
 enum Viewing {
     Snapshot(Snapshot),
-    Cursor { cursor: Cursor, space: usize },
+    Cursor { cursor: Box<Cursor>, space: usize },
 }
 
 /// A snapshot or cursor that is open, the moments of the call that took it, and all that was seen under it.
@@ -355,7 +355,11 @@ impl Thread<'_> {
     fn open_cursor(&mut self) {
         let space = self.rng.index(SPACES);
         let (cursor, span) = self.timed(|| self.scene.spaces[space].cursor().expect("a cursor"));
-        self.views.push(View { what: Viewing::Cursor { cursor, space }, span, seen: Seen::new() });
+        self.views.push(View {
+            what: Viewing::Cursor { cursor: Box::new(cursor), space },
+            span,
+            seen: Seen::new(),
+        });
     }
 
     fn close_view(&mut self) {
