@@ -14,6 +14,7 @@
 //! 5. After a failed write or sync nothing more is appended ([`Manifest::append`] fails from then on): what the
 //!    device holds is unknown until it is read again at the next open.
 
+mod check;
 mod edit;
 mod look;
 mod record;
@@ -25,6 +26,7 @@ use ringwood_ring::{
     Disk, File, IoErrorKind, Lane, OpenOptions, PAGE, copy_in, page_ceil, read_file, sync_file, write_exact,
 };
 
+pub(crate) use check::SEQ_LIMIT;
 pub(crate) use edit::{Edit, KeyspaceState, LEVELS, State, TableMeta};
 pub(crate) use look::{Contents, look, named_by_current, parse_current};
 use record::FileHeader;
@@ -36,8 +38,6 @@ use crate::{Error, ErrorKind, Result};
 const CAPACITY_MIN: usize = 64 * PAGE;
 /// The errno of a path that leads to, or through, a file.
 const ENOTDIR: i32 = 20;
-/// Bound on a manifest's size when it is read.
-const FILE_BYTES_MAX: u64 = 2 << 30;
 
 /// The manifest in force. One caller at a time (the engine keeps it under a lock).
 pub(crate) struct Manifest {
@@ -64,33 +64,30 @@ impl Manifest {
         Self::write_new(disk, lane, dir, header, state)
     }
 
-    /// Opens the manifest that `CURRENT` names.
+    /// Opens the manifest that `CURRENT` names. When it returns, all names in `dir` that were there before are durable.
     pub(crate) fn open(disk: Arc<dyn Disk>, mut lane: Box<dyn Lane>, dir: &Path) -> Result<Self> {
         let path = read_current(&*disk, &mut *lane, dir)?;
         let file = disk.open(&path, OpenOptions::WRITE).map_err(|e| match e.kind() {
             IoErrorKind::NotFound => Error::corrupt(&path, None, "CURRENT names it and it does not exist"),
             _ => e.into(),
         })?;
-        // Synced before it is believed: after a failed sync and a restart the page cache may hold what the device does not.
-        sync_file(&mut *lane, &file, false)?;
-        let mut bytes = read_file(&*disk, &mut *lane, &file, FILE_BYTES_MAX)?;
-        // Records fill whole pages. One that lost some of its padding has lost nothing.
-        bytes.resize(page_ceil(bytes.len()), 0);
+        let bytes = look::read(&*disk, &mut *lane, &file)?;
         let contents = look::parse(&path, &bytes)?;
         if let Some(error) = contents.damage {
             return Err(error);
         }
         let (header, state) = (contents.header, contents.state);
         let scan = record::scan(header, &bytes);
-        // The last record is written again, the same bytes, and synced: after a failed sync it may be in the page cache alone, and clean
-        // there, so that no sync saves it. The records before it were durable before it was written.
+        // What was read is made durable before anything is done that rests on it. The last record is written again, the same bytes, and synced:
+        // after a failed sync it may be in the page cache alone, and clean there, so that no sync saves it. The records before it were
+        // durable before it was written.
         write_pages(&*disk, &mut *lane, &file, scan.last, &bytes[scan.last..scan.end])?;
-        sync_file(&mut *lane, &file, true)?;
+        sync_file(&mut *lane, &file, false)?;
         // So is CURRENT: if the sync of the directory failed after the rename, this process may see a name that no sync will save, and the
-        // next power cut would bring back one whose manifest is gone. A full disk has room for no new file; then the old one has to do.
+        // next power cut would bring back one whose manifest is gone. A full disk has room for no new file; then the old one, synced, has to do.
         match write_current(&*disk, &mut *lane, dir, header.number) {
-            Err(e) if !is_shortage(&e) => return Err(e),
-            _ => {}
+            Err(e) if is_shortage(&e) => sync_current(&*disk, &mut *lane, dir)?,
+            other => other?,
         }
         let (end, next_index) = (scan.end, scan.payloads.len() as u64);
         let capacity = bytes.len() / PAGE * PAGE;
@@ -192,7 +189,7 @@ impl Manifest {
             _ => {}
         }
         let file = disk.open(&path, OpenOptions::CREATE)?;
-        let capacity = page_ceil((4 * record.len()).max(CAPACITY_MIN));
+        let capacity = capacity_for(record.len());
         disk.allocate(&file, capacity as u64)?;
         let mut bytes = header.encode().to_vec();
         bytes.extend(&record);
@@ -205,6 +202,11 @@ impl Manifest {
         let dir = dir.to_path_buf();
         Ok(Self { disk, lane, dir, file, header, state, end, next_index: 1, capacity, failed: None })
     }
+}
+
+/// Bytes of a manifest whose first record, the snapshot, takes so many. It never grows: when it is full, a new one is made.
+fn capacity_for(snapshot: usize) -> usize {
+    page_ceil((4 * snapshot).max(CAPACITY_MIN))
 }
 
 /// The lane that opening and the manifest use.
@@ -246,10 +248,15 @@ fn current_text(number: u64) -> String {
 fn read_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path) -> Result<PathBuf> {
     let path = dir.join(CURRENT);
     let file = disk.open(&path, OpenOptions::WRITE)?;
-    sync_file(lane, &file, false)?;
-    disk.sync_dir(dir)?;
     let bytes = read_file(disk, lane, &file, PAGE as u64)?;
     look::parse_current(&path, &bytes).map(|number| files::manifest(dir, number))
+}
+
+/// Syncs `CURRENT` and its directory as they are.
+fn sync_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path) -> Result<()> {
+    let file = disk.open(&dir.join(CURRENT), OpenOptions::WRITE)?;
+    sync_file(lane, &file, false)?;
+    Ok(disk.sync_dir(dir)?)
 }
 
 fn write_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path, number: u64) -> Result<()> {
