@@ -162,3 +162,24 @@ fn a_failing_compaction_does_not_put_off_a_flush() {
     assert_eq!(db.stats().flush_error, None, "put off");
     db.close().unwrap();
 }
+
+#[test]
+fn what_waits_for_a_compaction_is_counted() {
+    let db = open(6, 1, 64 << 10);
+    let load = || {
+        let mut loader = db.loader().unwrap();
+        (0..10_000u32).for_each(|i| loader.put(i.to_be_bytes(), [b'v'; 100]).unwrap());
+        loader.finish().unwrap();
+    };
+    load();
+    assert_eq!(db.stats().pending_compaction_bytes(), 0, "all of it lies in the last level");
+    load();
+    // It lies over the first, in level 0, which is more than due. Nobody has made a step since.
+    let stats = db.stats();
+    let waiting = stats.keyspaces[0].pending_compaction_bytes;
+    assert!(waiting > 1 << 20, "{waiting}");
+    assert_eq!(stats.pending_compaction_bytes(), waiting);
+    db.compact().unwrap();
+    assert_eq!(db.stats().pending_compaction_bytes(), 0);
+    db.close().unwrap();
+}
