@@ -9,17 +9,22 @@
 //!
 //! *Steps.* Nearly always the entry to move to has a key of its own: the next one in the same block is of another key, and so is the entry of the
 //! source that comes second. Then a step ([`Cursor::step_forward`], [`Cursor::step_backward`]) is one move of one source and one comparison, no key is
-//! copied, and going backward the entry is given out where it lies too. All other cases take the long way ([`Cursor::settle_forward`],
+//! copied, and going backward the entry is given out where it lies too. Of a key that was overwritten since some of the sources were made, going
+//! forward, each source that has it makes one such move ([`Cursor::step_tied`]). All other cases take the long way ([`Cursor::settle_forward`],
 //! [`Cursor::settle_backward`]).
 //!
 //! A seek moves all sources together: the blocks that they miss are fetched in one enter, and of those that they have, each step of the search is
 //! made in all before the next, so that the processor waits for the memory of all at once.
+//!
+//! Many scans are short, and a cursor over many tables has much to set up: so what a cursor leaves behind serves the next one over the same view
+//! ([`Spares`]).
 //!
 //! A memtable keeps every version of a key that is written often. After [`STEPS_MAX`] of them in a row the cursor leaps: a search, to what it wants
 //! of the key or past it, costs less than as many steps again. (Tables keep one version, and one more for each snapshot between.)
 
 mod order;
 mod source;
+mod spares;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -29,15 +34,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringwood_sstable::{BlockFetch, FetchLane, Kind, SEQ_MAX};
+use ringwood_sstable::{FetchLane, Kind, SEQ_MAX, same_key};
 
 use crate::Result;
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::value::Value;
 use crate::version::View;
-use order::Order;
 use source::{Goal, Source};
+use spares::Parts;
+pub(crate) use spares::Spares;
 
 /// Steps over versions of one key in a row, at most.
 const STEPS_MAX: u32 = 16;
@@ -65,14 +71,10 @@ pub struct Cursor {
     store: Arc<Store>,
     view: Arc<View>,
     seq: u64,
-    sources: Vec<Source>,
-    order: Order,
+    parts: Parts,
     state: State,
-    /// The key that is being decided on, or was passed; the one to give out, if its entry was left behind.
-    key: Vec<u8>,
     /// The value to give out, if its entry was left behind.
     held: Option<Value>,
-    fetch: BlockFetch,
     /// Versions of the current key that were stepped over in a row, and in tests all steps and leaps.
     in_a_row: u32,
     #[cfg(test)]
@@ -97,6 +99,8 @@ enum Stepped {
     There,
     /// The sources stand where the next entry is to be looked for.
     Onward,
+    /// The same, and some of them stand on `key` still, which was passed.
+    OnwardPast,
     /// Nothing has moved.
     No,
 }
@@ -110,19 +114,15 @@ impl Cursor {
     }
 
     fn over(store: &Arc<Store>, view: Arc<View>, seq: u64) -> Self {
-        let sources = Source::all(&view);
-        let (order, fetch) = (Order::default(), BlockFetch::new());
+        let parts = view.spares.take(&view);
         let store = Arc::clone(store);
         Self {
             store,
             view,
             seq,
-            sources,
-            order,
+            parts,
             state: State::Nowhere,
-            key: Vec::new(),
             held: None,
-            fetch,
             in_a_row: 0,
             #[cfg(test)]
             moves: 0,
@@ -185,13 +185,14 @@ impl Cursor {
             State::Forward => match self.step_forward() {
                 Stepped::There => return Ok(true),
                 Stepped::Onward => return self.settle_forward(false),
+                Stepped::OnwardPast => {}
                 Stepped::No => self.keep_key(),
             },
             State::Backward | State::LeftBehind => {
                 self.keep_key();
-                let key = std::mem::take(&mut self.key);
+                let key = std::mem::take(&mut self.parts.key);
                 let moved = self.move_all(Goal::AtOrAfter(&key, SEQ_MAX));
-                self.key = key;
+                self.parts.key = key;
                 moved?;
             }
         }
@@ -209,7 +210,7 @@ impl Cursor {
             State::LeftBehind => {}
             State::Backward => match self.step_backward() {
                 Stepped::There => return Ok(true),
-                Stepped::Onward => {}
+                Stepped::Onward | Stepped::OnwardPast => {}
                 Stepped::No => {
                     self.keep_key();
                     self.state = State::Nowhere;
@@ -219,9 +220,9 @@ impl Cursor {
             State::Forward => {
                 // The newest version that can be is the first of a key's; what lies before it is of an earlier key.
                 self.keep_key();
-                let key = std::mem::take(&mut self.key);
+                let key = std::mem::take(&mut self.parts.key);
                 let moved = self.move_all(Goal::AtOrBefore(&key, SEQ_MAX));
-                self.key = key;
+                self.parts.key = key;
                 moved?;
             }
         }
@@ -238,9 +239,9 @@ impl Cursor {
     #[inline]
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        match (self.state, self.order.first()) {
-            (State::Forward | State::Backward, Some(first)) => self.sources[first].key(),
-            (State::LeftBehind, _) => &self.key,
+        match (self.state, self.parts.order.first()) {
+            (State::Forward | State::Backward, Some(first)) => self.parts.sources[first].key(),
+            (State::LeftBehind, _) => &self.parts.key,
             _ => &[],
         }
     }
@@ -249,8 +250,8 @@ impl Cursor {
     #[inline]
     #[must_use]
     pub fn value(&self) -> &[u8] {
-        match (self.state, self.order.first()) {
-            (State::Forward | State::Backward, Some(first)) => self.sources[first].value(),
+        match (self.state, self.parts.order.first()) {
+            (State::Forward | State::Backward, Some(first)) => self.parts.sources[first].value(),
             (State::LeftBehind, _) => self.held.as_deref().unwrap_or_default(),
             _ => &[],
         }
@@ -259,17 +260,17 @@ impl Cursor {
     /// The entry's value, to keep. Not copied: it holds its block or memtable.
     #[must_use]
     pub fn value_owned(&self) -> Value {
-        match (self.state, self.order.first()) {
-            (State::Forward | State::Backward, Some(first)) => self.sources[first].value_owned(),
+        match (self.state, self.parts.order.first()) {
+            (State::Forward | State::Backward, Some(first)) => self.parts.sources[first].value_owned(),
             _ => self.held.clone().unwrap_or_default(),
         }
     }
 
     /// Copies the key that the cursor is on, before the sources move.
     fn keep_key(&mut self) {
-        if let (State::Forward | State::Backward, Some(first)) = (self.state, self.order.first()) {
-            self.key.clear();
-            self.key.extend_from_slice(self.sources[first].key());
+        if let (State::Forward | State::Backward, Some(first)) = (self.state, self.parts.order.first()) {
+            self.parts.key.clear();
+            self.parts.key.extend_from_slice(self.parts.sources[first].key());
         }
     }
 
@@ -277,56 +278,75 @@ impl Cursor {
     fn move_all(&mut self, goal: Goal<'_>) -> Result<()> {
         self.state = State::Nowhere;
         self.held = None;
-        for source in &mut self.sources {
+        for source in &mut self.parts.sources {
             source.aim(&self.view, goal);
         }
-        for source in &mut self.sources {
+        for source in &mut self.parts.sources {
             source.approach(goal);
         }
         loop {
             let mut is_done = true;
-            for source in &mut self.sources {
-                is_done &= !source.wants(&self.view, goal, &mut self.fetch);
+            for source in &mut self.parts.sources {
+                is_done &= !source.wants(&self.view, goal, &mut self.parts.fetch);
             }
             if is_done {
                 break;
             }
-            let fetched = self.store.scans.fetch(&mut self.fetch);
-            let mut sources = self.sources.iter_mut();
+            let fetched = self.store.scans.fetch(&mut self.parts.fetch);
+            let mut sources = self.parts.sources.iter_mut();
             let supplied = fetched
                 .map_err(Into::into)
-                .and_then(|()| sources.try_for_each(|s| s.supply(&mut self.fetch)));
-            self.fetch.clear();
+                .and_then(|()| sources.try_for_each(|s| s.supply(&mut self.parts.fetch)));
+            self.parts.fetch.clear();
             supplied?;
         }
-        self.order.rebuild(&self.sources, goal.is_forward());
+        self.parts.order.rebuild(&self.parts.sources, goal.is_forward());
         Ok(())
     }
 
     /// Goes to the next entry the short way: see the module documentation.
     #[inline]
     fn step_forward(&mut self) -> Stepped {
-        let Some(first) = self.order.first() else { return Stepped::No };
-        if self.order.is_tied(&self.sources) {
-            return Stepped::No;
+        let Some(first) = self.parts.order.first() else { return Stepped::No };
+        if self.parts.order.is_tied(&self.parts.sources) {
+            return self.step_tied();
         }
-        let Some(head) = self.sources[first].next_key() else { return Stepped::No };
-        self.order.first_moved_to(head, &self.sources);
+        let Some(head) = self.parts.sources[first].next_key() else { return Stepped::No };
+        self.parts.order.first_moved_to(head, &self.parts.sources);
         if self.first().is_some_and(|now| self.is_shown(now)) { Stepped::There } else { Stepped::Onward }
+    }
+
+    /// Goes to the next entry from one of a key that several sources have: each of these is moved by one entry, as far as that is the short way.
+    fn step_tied(&mut self) -> Stepped {
+        self.keep_key();
+        let Parts { sources, order, .. } = &mut self.parts;
+        let (tied, mut all) = (order.tied(sources), true);
+        for place in 0..tied {
+            match sources[order.source(place)].next_key() {
+                Some(head) => order.set_head(place, head),
+                None => all = false,
+            }
+        }
+        order.first_moved_all(tied, sources);
+        match self.first() {
+            _ if !all => Stepped::OnwardPast,
+            Some(now) if self.is_shown(now) => Stepped::There,
+            _ => Stepped::Onward,
+        }
     }
 
     /// Goes to the entry before the short way: see the module documentation.
     #[inline]
     fn step_backward(&mut self) -> Stepped {
-        let Some(first) = self.order.first() else { return Stepped::No };
-        let Some(head) = self.sources[first].prev_key() else { return Stepped::No };
-        self.order.first_moved_to(head, &self.sources);
+        let Some(first) = self.parts.order.first() else { return Stepped::No };
+        let Some(head) = self.parts.sources[first].prev_key() else { return Stepped::No };
+        self.parts.order.first_moved_to(head, &self.parts.sources);
         if self.is_on_newest() { Stepped::There } else { Stepped::Onward }
     }
 
     #[inline]
     fn first(&self) -> Option<&Source> {
-        self.order.first().map(|first| &self.sources[first])
+        self.parts.first()
     }
 
     /// Whether the entry of a source is one that the cursor sees, and a put.
@@ -339,24 +359,24 @@ impl Cursor {
     #[inline]
     fn is_on_newest(&self) -> bool {
         let is_only = |first: &Source| self.is_shown(first) && first.is_newest();
-        self.first().is_some_and(is_only) && !self.order.is_tied(&self.sources)
+        self.first().is_some_and(is_only) && !self.parts.order.is_tied(&self.parts.sources)
     }
 
-    /// Goes forward to the first visible entry from where the sources are; with `skip`, of a later key than `self.key`.
+    /// Goes forward to the first visible entry from where the sources are; with `skip`, of a later key than `self.parts.key`.
     fn settle_forward(&mut self, mut skip: bool) -> Result<bool> {
         self.state = State::Nowhere;
         self.in_a_row = 0;
-        while let Some(first) = self.order.first() {
-            let source = &self.sources[first];
-            let is_shadowed = skip && source.key() == self.key;
+        while let Some(first) = self.parts.order.first() {
+            let source = &self.parts.sources[first];
+            let is_shadowed = skip && same_key(source.key(), &self.parts.key);
             let is_visible = source.seq() <= self.seq;
             if !is_shadowed && is_visible {
                 if source.kind() == Kind::Put {
                     self.state = State::Forward;
                     return Ok(true);
                 }
-                self.key.clear();
-                self.key.extend_from_slice(source.key());
+                self.parts.key.clear();
+                self.parts.key.extend_from_slice(source.key());
                 self.in_a_row = 0;
                 skip = true;
             }
@@ -371,13 +391,13 @@ impl Cursor {
     fn settle_backward(&mut self) -> Result<bool> {
         self.state = State::Nowhere;
         self.held = None;
-        while let Some(first) = self.order.first() {
+        while let Some(first) = self.parts.order.first() {
             if self.is_on_newest() {
                 self.state = State::Backward;
                 return Ok(true);
             }
-            self.key.clear();
-            self.key.extend_from_slice(self.sources[first].key());
+            self.parts.key.clear();
+            self.parts.key.extend_from_slice(self.parts.sources[first].key());
             self.pass_backward()?;
             if self.held.is_some() {
                 self.state = State::LeftBehind;
@@ -387,11 +407,13 @@ impl Cursor {
         Ok(false)
     }
 
-    /// Goes backward past all versions of `self.key`, oldest first. The last that is visible is held, if it is a put.
+    /// Goes backward past all versions of `self.parts.key`, oldest first. The last that is visible is held, if it is a put.
     fn pass_backward(&mut self) -> Result<()> {
         self.in_a_row = 0;
-        while let Some(first) = self.order.first().filter(|&f| self.sources[f].key() == self.key) {
-            let source = &self.sources[first];
+        while let Some(first) =
+            self.parts.order.first().filter(|&f| self.parts.sources[f].key() == self.parts.key)
+        {
+            let source = &self.parts.sources[first];
             if source.seq() <= self.seq {
                 self.held = (source.kind() == Kind::Put).then(|| source.value_owned());
             }
@@ -412,7 +434,7 @@ impl Cursor {
             self.moves += 1;
         }
         self.in_a_row += 1;
-        let source = &mut self.sources[first];
+        let source = &mut self.parts.sources[first];
         if self.in_a_row > STEPS_MAX && source.leap(&self.view, goal) {
             self.in_a_row = 0;
         } else if is_forward {
@@ -420,13 +442,19 @@ impl Cursor {
         } else {
             source.prev(&self.view, &self.store.scans)?;
         }
-        self.order.first_moved(&self.sources);
+        self.parts.order.first_moved(&self.parts.sources);
         Ok(())
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.view.spares.put(std::mem::take(&mut self.parts));
     }
 }
 
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Cursor({:?}, {} sources)", self.state, self.sources.len())
+        write!(f, "Cursor({:?}, {} sources)", self.state, self.parts.sources.len())
     }
 }

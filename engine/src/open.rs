@@ -50,10 +50,16 @@ pub(crate) fn open(
 ) -> Result<OpenedStore> {
     let lock = prepare_directory(&*disk, dir, options)?;
     let lane = disk.lane(manifest::control_lane())?;
+    let wal_dir = dir.join(files::WAL);
     let manifest = if manifest::exists(&*disk, dir)? {
+        // There already, but for a creation that was cut short. The manifest makes its name durable, at any rate, with its own.
+        make_dir(&*disk, &wal_dir)?;
         Manifest::open(Arc::clone(&disk), lane, dir)?
     } else {
-        Manifest::create(Arc::clone(&disk), lane, dir)?
+        let manifest = Manifest::create(Arc::clone(&disk), lane, dir)?;
+        make_dir(&*disk, &wal_dir)?;
+        disk.sync_dir(dir)?;
+        manifest
     };
     let stepper = stepped.map(SteppedTasks::stepper);
     let cache = BlockCache::with_tables(
@@ -72,11 +78,6 @@ pub(crate) fn open(
         let version = versions.remove(&id).unwrap_or_default();
         let mem = memtables.memtable();
         trees.insert(id, Tree::new(id, keyspace.name.clone(), mem, state.log_floor, version));
-    }
-    let wal_dir = dir.join(files::WAL);
-    match disk.create_dir(&wal_dir) {
-        Err(e) if e.kind() != IoErrorKind::AlreadyExists => return Err(e.into()),
-        _ => disk.sync_dir(dir)?,
     }
     let wal_options = WalOptions {
         staging_bytes: budget.staging,
@@ -160,6 +161,14 @@ fn prepare_directory(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<B
         )));
     }
     Ok(disk.lock_dir(dir)?)
+}
+
+/// Makes a directory, if it is not there.
+fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    match disk.create_dir(dir) {
+        Err(e) if e.kind() != IoErrorKind::AlreadyExists => Err(e.into()),
+        _ => Ok(()),
+    }
 }
 
 /// A directory without a store may hold only what a creation that was cut short leaves.

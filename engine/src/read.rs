@@ -1,6 +1,7 @@
 //! Point reads.
 //!
-//! A get looks at the memtables, newest first, then at the tables that may hold the key, newest first, each asked by its filter. While the blocks
+//! A get looks at the memtables, newest first, then at the tables that may hold the key, newest first, each asked by its filter first, for which the
+//! key is hashed once. While the blocks
 //! are in the cache it goes from one to the next and allocates nothing. At the first that is not, all blocks that could still matter, of all
 //! levels, are fetched in one enter. A multi-get does the same for all its keys at once.
 
@@ -29,11 +30,12 @@ impl Store {
         // The view first: whatever is flushed or compacted after it, everything up to `seq` that the view has is complete.
         let view = tree.view();
         let seq = seq.unwrap_or_else(|| self.visible.load(Ordering::Acquire));
-        if let Some(answer) = find_in_memtables(&view, key, seq) {
+        let hash = KeyHash::of(key);
+        if let Some(answer) = find_in_memtables(&view, hash, key, seq) {
             return Ok(answer);
         }
         let mut missing: Option<Missing> = None;
-        for handle in candidates(&view.version, key) {
+        for handle in candidates(&view.version, hash, key) {
             let block = handle.table.block_for(key, seq);
             match (&mut missing, handle.table.cached(block, Hint::Point)) {
                 (None, Some(found)) => {
@@ -72,12 +74,13 @@ impl Store {
         for (i, key) in keys.iter().enumerate() {
             let key = key.as_ref();
             batch::check_key(key)?;
-            if let Some(answer) = find_in_memtables(&view, key, seq) {
+            let hash = KeyHash::of(key);
+            if let Some(answer) = find_in_memtables(&view, hash, key, seq) {
                 answers[i] = answer;
                 continue;
             }
             let start = missing.wanted.len();
-            for handle in candidates(&view.version, key) {
+            for handle in candidates(&view.version, hash, key) {
                 let block = handle.table.block_for(key, seq);
                 let cached =
                     if missing.wanted.len() > start { None } else { handle.table.cached(block, Hint::Point) };
@@ -127,19 +130,22 @@ impl Missing {
 }
 
 /// Tables that may hold `key`, newest first.
-fn candidates<'a>(version: &'a Version, key: &'a [u8]) -> impl Iterator<Item = &'a Arc<TableHandle>> {
-    let hash = KeyHash::of(key);
+fn candidates<'a>(
+    version: &'a Version,
+    hash: KeyHash,
+    key: &'a [u8],
+) -> impl Iterator<Item = &'a Arc<TableHandle>> {
     let first = version.levels[0].iter().filter(move |t| t.meta.overlaps(key, key));
     let deeper = (1..version.levels.len()).filter_map(move |level| version.table_at(level, key));
     first.chain(deeper).filter(move |t| t.table.may_contain(hash))
 }
 
-fn find_in_memtables(view: &View, key: &[u8], seq: u64) -> Answer {
-    view.mems().find_map(|mem| find_in_memtable(&mem.table, key, seq))
+fn find_in_memtables(view: &View, hash: KeyHash, key: &[u8], seq: u64) -> Answer {
+    view.mems().find_map(|mem| find_in_memtable(&mem.table, hash, key, seq))
 }
 
-fn find_in_memtable(table: &Arc<Memtable>, key: &[u8], seq: u64) -> Answer {
-    let (_, kind, value) = table.get_owned(key, seq)?;
+fn find_in_memtable(table: &Arc<Memtable>, hash: KeyHash, key: &[u8], seq: u64) -> Answer {
+    let (_, kind, value) = table.get_owned(hash, key, seq)?;
     Some((kind == Kind::Put).then(|| Value::in_memtable(value)))
 }
 

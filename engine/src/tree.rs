@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use ringwood_wal::Lsn;
 
+use crate::cursor::Spares;
 use crate::memtable::Memtable;
 use crate::version::{Mem, Version, View};
 
@@ -26,7 +27,7 @@ impl Tree {
         version: Version,
     ) -> Arc<Self> {
         let active = Mem::new(mem, log_start);
-        let view = View { active, frozen: Vec::new(), version: Arc::new(version) };
+        let view = View { active, frozen: Vec::new(), version: Arc::new(version), spares: Spares::default() };
         Arc::new(Self { id, name, view: ArcSwap::from_pointee(view), dropped: AtomicBool::new(false) })
     }
 
@@ -49,7 +50,7 @@ impl Tree {
             frozen.extend(view.frozen.iter().cloned());
             view.active.set_log_end(log_start);
             let active = Mem::new(Arc::clone(next), log_start);
-            View { active, frozen, version: Arc::clone(&view.version) }
+            View { active, frozen, version: Arc::clone(&view.version), spares: Spares::default() }
         });
     }
 
@@ -70,7 +71,12 @@ impl Tree {
                 frozen.push(Arc::clone(&view.active));
             }
             frozen.extend(view.frozen.iter().cloned());
-            View { active: Mem::new(Arc::clone(next), log_start), frozen, version: Arc::clone(version) }
+            View {
+                active: Mem::new(Arc::clone(next), log_start),
+                frozen,
+                version: Arc::clone(version),
+                spares: Spares::default(),
+            }
         });
         Some(Arc::clone(&before.active)).filter(|mem| !mem.table.is_empty())
     }

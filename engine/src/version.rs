@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use ringwood_sstable::Table;
 use ringwood_wal::Lsn;
 
+use crate::cursor::Spares;
 use crate::manifest::{LEVELS, TableMeta};
 use crate::memtable::Memtable;
 
@@ -169,6 +170,8 @@ pub(crate) struct View {
     /// Newest first.
     pub(crate) frozen: Vec<Arc<Mem>>,
     pub(crate) version: Arc<Version>,
+    /// What cursors over this view have left for the next.
+    pub(crate) spares: Spares,
 }
 
 impl View {

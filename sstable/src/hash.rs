@@ -8,9 +8,17 @@ pub struct KeyHash(pub(crate) u64);
 
 impl KeyHash {
     /// The hash of `key`.
+    #[inline]
     #[must_use]
     pub fn of(key: &[u8]) -> Self {
         Self(xxh3_64(key))
+    }
+
+    /// The number.
+    #[inline]
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0
     }
 }
 

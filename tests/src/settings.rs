@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ringwood::{Compression, Db, Durability, IoChoice, Options, Result, SyncMode};
-use ringwood_ring::{Arena, RegisteredBuffers, UringConfig, UringDisk};
+use ringwood_ring::{Arena, RegisteredBuffers, Restrict, UringConfig, UringDisk};
 
 use crate::rng::Rng;
 
@@ -44,7 +44,7 @@ impl Settings {
         }
         let ring = (io == IoChoice::Auto && rng.one_in(2)).then(|| UringConfig {
             sqpoll: rng.one_in(4).then_some(Duration::from_millis(2)),
-            restrict: rng.one_in(3),
+            restrict: *rng.pick(&[Restrict::IfPossible, Restrict::Required, Restrict::Off]),
             buffers: *rng.pick(&[
                 RegisteredBuffers::Shared,
                 RegisteredBuffers::PerRing,

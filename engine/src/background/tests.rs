@@ -109,6 +109,32 @@ fn tiny_tables_are_merged() {
     db.close().unwrap();
 }
 
+/// A few tables that lie over each other cost every scan a source each: they are merged as soon as that rewrites little else.
+#[test]
+fn a_few_tables_over_each_other_are_merged_if_that_is_cheap() {
+    let db = open(4, 1, 64 << 10);
+    let level0 = |db: &Db| db.stats().keyspaces[0].levels[0].tables;
+    for part in 0..4u32 {
+        for i in 0..150u32 {
+            db.put((4 * i + part).to_be_bytes(), [7; 200]).unwrap();
+        }
+        db.flush().unwrap();
+        while db.step() {}
+        assert_eq!(level0(&db), if part < 3 { part as usize + 1 } else { 0 }, "after {part}");
+    }
+    // The base holds more than the next four do by now: they wait for level 0 to be full.
+    for part in 0..4u32 {
+        for i in 0..60u32 {
+            db.put((10 * i + part).to_be_bytes(), [8; 200]).unwrap();
+        }
+        db.flush().unwrap();
+        while db.step() {}
+    }
+    assert_eq!(level0(&db), 4);
+    assert_eq!(db.iter().unwrap().count(), 600);
+    db.close().unwrap();
+}
+
 /// A compaction that failed put off the next try of a flush that had failed before: with compactions failing again and again, writes were
 /// refused long after there was space for the flush.
 #[test]

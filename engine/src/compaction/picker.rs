@@ -19,6 +19,10 @@ pub(crate) const FANOUT: u64 = 10;
 /// Tables of which at least this part (in percent) are tombstones are compacted even if their level is not full.
 const TOMBSTONE_PERCENT: u64 = 25;
 
+/// From this number of tables on level 0 is compacted even if it is not full, if that does not rewrite more of the base than level 0 holds: each
+/// table is one more source for a scan, and one more filter for a missing key.
+const CHEAP_TABLES: usize = 4;
+
 /// Tables below this part of the size aimed for are merged, not moved.
 const TINY: u64 = 8;
 
@@ -75,10 +79,35 @@ pub(crate) fn pending_bytes(version: &Version, limits: Limits) -> u64 {
     (base..LEVELS - 1).map(|l| version.level_bytes(l).saturating_sub(targets[l])).sum()
 }
 
+/// Bytes that wait for a compaction: level 0 as a whole once it is due, and what the deeper levels hold beyond their targets.
+pub(crate) fn waiting_bytes(version: &Version, limits: Limits) -> u64 {
+    let is_due = level0_score(version, limits) >= 1.0;
+    pending_bytes(version, limits) + if is_due { version.level_bytes(0) } else { 0 }
+}
+
 /// How much level 0 wants to be compacted: from 1 on.
 fn level0_score(version: &Version, limits: Limits) -> f64 {
     let by_bytes = version.level_bytes(0) as f64 / limits.l0_bytes as f64;
-    by_bytes.max(version.levels[0].len() as f64 / limits.l0_tables as f64)
+    let score = by_bytes.max(version.levels[0].len() as f64 / limits.l0_tables as f64);
+    if score < 1.0 && is_level0_cheap(version, limits) { 1.0 } else { score }
+}
+
+/// Whether level 0 has some tables, not tiny ones, and what they overlap in the base is no more than they are.
+fn is_level0_cheap(version: &Version, limits: Limits) -> bool {
+    let l0 = &version.levels[0];
+    let (from, to) = (l0.iter().map(|t| &t.meta.smallest).min(), l0.iter().map(|t| &t.meta.largest).max());
+    let (Some(from), Some(to)) = (from, to) else { return false };
+    if l0.len() < CHEAP_TABLES || are_tiny(version, limits) {
+        return false;
+    }
+    let (_, base) = targets(version, limits);
+    let below: u64 = version.overlapping(base, from, to).iter().map(|t| t.meta.bytes).sum();
+    below <= version.level_bytes(0)
+}
+
+/// Whether the tables of level 0 are so small that many of them make one.
+fn are_tiny(version: &Version, limits: Limits) -> bool {
+    version.level_bytes(0) * TINY < limits.table_bytes * version.levels[0].len() as u64
 }
 
 /// The compaction of level 0, if it is due and touches no busy table. `beside_whole`: a whole compaction of the tree runs.
@@ -174,9 +203,8 @@ fn pick_l0(
     // Key ranges are judged table by table: an ascending load beside older data must not be rewritten with it.
     let below = |t: &TableHandle| version.overlapping(base, &t.meta.smallest, &t.meta.largest);
     // Tiny tables are merged instead: it costs little, and each that stays costs every reader a little for ever.
-    let are_tiny = version.level_bytes(0) * TINY < limits.table_bytes * l0.len() as u64;
     let is_alone = l0.len() == 1;
-    if disjoint && (is_alone || !are_tiny) && l0.iter().all(|t| below(t).is_empty()) {
+    if disjoint && (is_alone || !are_tiny(version, limits)) && l0.iter().all(|t| below(t).is_empty()) {
         return Some(Pick {
             inputs: l0.iter().map(|t| (0, Arc::clone(t))).collect(),
             target: base,

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use ringwood_sstable::entry_cmp;
+use ringwood_sstable::{entry_cmp, same_key};
 
 use super::source::Source;
 
@@ -43,6 +43,11 @@ impl Order {
         }
     }
 
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.places.clear();
+    }
+
     /// The source that comes first.
     #[inline]
     pub(super) fn first(&self) -> Option<usize> {
@@ -53,10 +58,33 @@ impl Order {
     #[inline]
     pub(super) fn is_tied(&self, sources: &[Source]) -> bool {
         match self.places.as_slice() {
-            [a, b, ..] if a.head == b.head => {
-                sources[a.source as usize].key() == sources[b.source as usize].key()
-            }
+            [a, b, ..] => has_same_key(sources, a, b),
             _ => false,
+        }
+    }
+
+    /// How many sources' entries have the key of the first one's, which is one of them.
+    pub(super) fn tied(&self, sources: &[Source]) -> usize {
+        let Some((first, rest)) = self.places.split_first() else { return 0 };
+        1 + rest.iter().take_while(|place| has_same_key(sources, first, place)).count()
+    }
+
+    /// The source at a place that there is.
+    #[inline]
+    pub(super) fn source(&self, place: usize) -> usize {
+        self.places[place].source as usize
+    }
+
+    /// The source at a place moved to an entry whose key has this head. [`first_moved_all`](Self::first_moved_all) then finds its new place.
+    #[inline]
+    pub(super) fn set_head(&mut self, place: usize, head: u64) {
+        self.places[place].head = head;
+    }
+
+    /// The first `count` sources moved, and their heads are [set](Self::set_head). Finds their new places.
+    pub(super) fn first_moved_all(&mut self, count: usize, sources: &[Source]) {
+        for from in (0..count).rev() {
+            self.sift(from, sources);
         }
     }
 
@@ -81,16 +109,16 @@ impl Order {
                 first.head = head;
                 let stays = if self.is_backward { head > second.head } else { head < second.head };
                 if !stays {
-                    self.sift(sources);
+                    self.sift(0, sources);
                 }
             }
         }
     }
 
-    /// Moves the first place to where it belongs.
-    fn sift(&mut self, sources: &[Source]) {
-        let moved = self.places[0];
-        let mut at = 0;
+    /// Moves a place to where it belongs among those behind it, which are in order.
+    fn sift(&mut self, from: usize, sources: &[Source]) {
+        let moved = self.places[from];
+        let mut at = from;
         while let Some(next) = self.places.get(at + 1)
             && self.cmp(sources, next, &moved).is_lt()
         {
@@ -109,4 +137,9 @@ impl Order {
         });
         if self.is_backward { order.reverse() } else { order }
     }
+}
+
+#[inline]
+fn has_same_key(sources: &[Source], a: &Place, b: &Place) -> bool {
+    a.head == b.head && same_key(sources[a.source as usize].key(), sources[b.source as usize].key())
 }

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::memtable::MemtableCursor;
 use crate::scans::Scans;
 use crate::value::Value;
-use crate::version::{TableHandle, View};
+use crate::version::{Mem, TableHandle, View};
 
 /// Where all sources of a cursor go.
 #[derive(Debug, Clone, Copy)]
@@ -46,18 +46,32 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// The sources of a view that hold anything: tables first, whose memory a seek has fetched while it searches the memtables.
-    pub(super) fn all(view: &Arc<View>) -> Vec<Self> {
+    /// The sources of a view: tables first, whose memory a seek has fetched while it searches the memtables. The active memtable if
+    /// `has_active`.
+    pub(super) fn all(view: &View, has_active: bool) -> Vec<Self> {
         let (first, deeper) = view.version.levels.split_first().expect("there are levels");
         let levels = deeper.iter().filter(|tables| !tables.is_empty()).count();
+        // One more: the active memtable may join later.
         let mut sources = Vec::with_capacity(first.len() + levels + 1 + view.frozen.len());
         sources.extend((0..first.len()).map(|at| Source::Tables(Run::new(view, 0, at, 1))));
         for (i, tables) in deeper.iter().enumerate().filter(|(_, tables)| !tables.is_empty()) {
             sources.push(Source::Tables(Run::new(view, i + 1, 0, tables.len())));
         }
-        let mems = view.mems().filter(|m| !m.table.is_empty());
-        sources.extend(mems.map(|m| Source::Memtable(MemtableCursor::new(Arc::clone(&m.table)))));
+        let mems = has_active.then_some(&view.active).into_iter().chain(&view.frozen);
+        sources.extend(mems.map(Self::memtable));
         sources
+    }
+
+    pub(super) fn memtable(mem: &Arc<Mem>) -> Self {
+        Source::Memtable(MemtableCursor::new(Arc::clone(&mem.table)))
+    }
+
+    /// Goes to no entry and lets go of all blocks; keeps its memory.
+    pub(super) fn rest(&mut self) {
+        match self {
+            Source::Tables(run) => run.cursor.rest(),
+            Source::Memtable(cursor) => cursor.clear(),
+        }
     }
 
     /// Starts a move; [`approach`](Self::approach) and [`wants`](Self::wants) go on with it.

@@ -90,6 +90,10 @@ fn a_walk_sees_what_a_map_has_whatever_the_sources_are() {
                 if i % 40 == 0 {
                     snapshots.push(db.snapshot());
                 }
+                if i % 50 == 7 {
+                    // Of what the one before it left, over a memtable that was empty then, perhaps.
+                    walk(&mut db.cursor().expect("a cursor"), &map, &mut random, 20);
+                }
                 if i == 200 {
                     moments.push((db.cursor().expect("a cursor"), map.clone()));
                 }
@@ -205,4 +209,29 @@ fn a_scan_that_outlives_the_store_goes_on() {
         assert_eq!(cursor.key(), i.to_be_bytes());
     }
     assert!(!cursor.next().expect("a move"));
+}
+
+#[test]
+fn what_cursors_leave_serves_the_next_ones() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let db = large_store(dir.path(), 20_000);
+    for round in 0..40u32 {
+        // More at a time than are kept.
+        let mut cursors: Vec<Cursor> = (0..1 + round % 20).map(|_| db.cursor().expect("a cursor")).collect();
+        for (i, cursor) in (0u32..).zip(&mut cursors) {
+            assert!(!cursor.valid());
+            assert!(!cursor.next().expect("a move") && !cursor.prev().expect("a move"));
+            let at = round * 400 + i;
+            assert!(cursor.seek(&at.to_be_bytes()).expect("a move") && cursor.next().expect("a move"));
+            assert_eq!(
+                (cursor.key(), cursor.value()),
+                (&(at + 1).to_be_bytes()[..], &[(at + 1) as u8; 400][..])
+            );
+            if i % 3 == 0 {
+                // Left going backward.
+                assert!(cursor.prev().expect("a move"));
+            }
+        }
+    }
+    db.close().expect("closing");
 }

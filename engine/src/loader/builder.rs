@@ -1,13 +1,14 @@
 //! From entries to tables, for a load.
 //!
 //! A builder fills one table while the one before it is completed: its filter is built by a thread for that alone (a third of all work), its last
-//! blocks, index and filter are on their way to the device. Its writes yield to callers' reads as those of flushes do.
+//! blocks, index and filter are on their way to the device. Where the builder has to wait for a filter, as at the end of a load, it builds parts
+//! of it too. Its writes yield to callers' reads as those of flushes do.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use ringwood_ring::{Class, Completion, Lane as _, LaneSpec, Owner};
-use ringwood_sstable::{Entry, Kind, Table};
+use ringwood_sstable::{Entry, FilterParts, Kind, Table};
 
 use super::feed::Chunk;
 use crate::manifest::TableMeta;
@@ -26,8 +27,8 @@ pub(super) struct Builder {
     store: Arc<Store>,
     lane: RegulatedLane,
     open: Option<Output>,
-    /// Being sealed by its own thread, and what has completed of it meanwhile.
-    sealing: Option<Sealing>,
+    /// Has all its entries, and its filter is being built.
+    ended: Option<Ended>,
     /// Complete but for its last writes. One at a time: buffers are bounded.
     sealed: Option<Output>,
     written: Vec<Written>,
@@ -35,10 +36,25 @@ pub(super) struct Builder {
 }
 
 /// A table whose filter is being built.
-struct Sealing {
-    id: u64,
-    thread: JoinHandle<Result<Output>>,
-    done: Vec<Completion>,
+struct Ended {
+    output: Output,
+    filter: Option<(Arc<FilterParts>, JoinHandle<()>)>,
+}
+
+impl Ended {
+    fn is_built(&self) -> bool {
+        self.filter.as_ref().is_none_or(|(_, thread)| thread.is_finished())
+    }
+
+    /// Builds what is left, waits for the rest, and ends the table.
+    fn seal(mut self) -> Result<Output> {
+        if let Some((parts, thread)) = self.filter {
+            parts.build();
+            thread.join().map_err(|panic| Error::thread_lost("load", &*panic))?;
+        }
+        self.output.seal()?;
+        Ok(self.output)
+    }
 }
 
 impl Builder {
@@ -49,7 +65,7 @@ impl Builder {
             store: Arc::clone(store),
             lane: RegulatedLane::new(lane, &store.regulator),
             open: None,
-            sealing: None,
+            ended: None,
             sealed: None,
             written: Vec::new(),
             done: Vec::new(),
@@ -84,43 +100,38 @@ impl Builder {
     fn seal(&mut self) -> Result<()> {
         self.complete_sealed()?;
         let Some(mut output) = self.open.take() else { return Ok(()) };
-        if self.store.background.stepper.is_some() {
-            output.seal()?;
-            self.sealed = Some(output);
-        } else {
-            let id = output.id;
-            let seal = move || output.seal().map(|()| output);
-            let thread = tasks::spawn("ringwood-seal".into(), seal)?;
-            self.sealing = Some(Sealing { id, thread, done: Vec::new() });
-        }
+        let parts = output.writer.end_entries().filter(|_| self.store.background.stepper.is_none());
+        let filter = parts.map(|parts| {
+            let theirs = Arc::clone(&parts);
+            let thread = tasks::spawn("ringwood-filter".into(), move || theirs.build())?;
+            Ok::<_, Error>((parts, thread))
+        });
+        self.ended = Some(Ended { output, filter: filter.transpose()? });
         self.pump(false)
     }
 
     /// Waits until no table is between being open and being on the device.
     fn complete_sealed(&mut self) -> Result<()> {
-        self.take_sealed(true)?;
+        self.take_ended(true)?;
         while self.sealed.is_some() {
             self.pump(true)?;
         }
         Ok(())
     }
 
-    /// Takes the table back whose filter is built; with `wait`, waits for that.
-    fn take_sealed(&mut self, wait: bool) -> Result<()> {
-        let Some(sealing) = self.sealing.take_if(|sealing| wait || sealing.thread.is_finished()) else {
-            return Ok(());
-        };
-        let mut output =
-            sealing.thread.join().unwrap_or_else(|panic| Err(Error::thread_lost("load", &*panic)))?;
-        sealing.done.into_iter().try_for_each(|completion| output.writer.complete(completion))?;
-        self.sealed = Some(output);
+    /// Seals the table whose filter is built; with `wait`, whenever that is.
+    fn take_ended(&mut self, wait: bool) -> Result<()> {
+        if let Some(ended) = self.ended.take_if(|ended| wait || ended.is_built()) {
+            self.sealed = Some(ended.seal()?);
+        }
         Ok(())
     }
 
     /// Sends what is ready on its way and takes back what is through, with `wait` at least one operation.
     fn pump(&mut self, wait: bool) -> Result<()> {
-        self.take_sealed(false)?;
-        for output in self.sealed.iter_mut().chain(&mut self.open) {
+        self.take_ended(false)?;
+        let ended = self.ended.as_mut().map(|ended| &mut ended.output);
+        for output in self.sealed.iter_mut().chain(ended).chain(&mut self.open) {
             output.push(&mut self.lane, output.id)?;
         }
         if self.lane.in_flight() > 0 {
@@ -128,11 +139,8 @@ impl Builder {
         }
         let mut result = Ok(());
         for completion in self.done.drain(..) {
-            if let Some(sealing) = self.sealing.as_mut().filter(|sealing| sealing.id == completion.token) {
-                sealing.done.push(completion);
-                continue;
-            }
-            let mut outputs = self.sealed.iter_mut().chain(&mut self.open);
+            let ended = self.ended.as_mut().map(|ended| &mut ended.output);
+            let mut outputs = self.sealed.iter_mut().chain(ended).chain(&mut self.open);
             let completed = match outputs.find(|o| o.id == completion.token) {
                 Some(output) => output.writer.complete(completion).map_err(Error::from),
                 None => Err(Error::new(ErrorKind::Io, "a completion of no known write")),
@@ -159,11 +167,13 @@ impl Builder {
 
 impl Drop for Builder {
     fn drop(&mut self) {
-        let sealed = self.sealing.take().map(|sealing| (sealing.thread.join(), sealing.done));
         // What is still in flight comes back before its buffers are let go.
         let in_flight = self.lane.in_flight();
         while self.lane.in_flight() > 0 && self.lane.reap(in_flight, &mut self.done).is_ok() {}
-        drop(sealed);
+        // A filter that nobody wants is built to its end, which is near.
+        if let Some(Ended { filter: Some((_, thread)), .. }) = self.ended.take() {
+            let _ = thread.join();
+        }
         self.written.drain(..).for_each(|written| written.discard(&self.store));
     }
 }

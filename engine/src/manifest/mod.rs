@@ -64,15 +64,13 @@ impl Manifest {
         Self::write_new(disk, lane, dir, header, state)
     }
 
-    /// Opens the manifest that `CURRENT` names.
+    /// Opens the manifest that `CURRENT` names. When it returns, all names in `dir` that were there before are durable.
     pub(crate) fn open(disk: Arc<dyn Disk>, mut lane: Box<dyn Lane>, dir: &Path) -> Result<Self> {
         let path = read_current(&*disk, &mut *lane, dir)?;
         let file = disk.open(&path, OpenOptions::WRITE).map_err(|e| match e.kind() {
             IoErrorKind::NotFound => Error::corrupt(&path, None, "CURRENT names it and it does not exist"),
             _ => e.into(),
         })?;
-        // Synced before it is believed: after a failed sync and a restart the page cache may hold what the device does not.
-        sync_file(&mut *lane, &file, false)?;
         let bytes = look::read(&*disk, &mut *lane, &file)?;
         let contents = look::parse(&path, &bytes)?;
         if let Some(error) = contents.damage {
@@ -80,15 +78,16 @@ impl Manifest {
         }
         let (header, state) = (contents.header, contents.state);
         let scan = record::scan(header, &bytes);
-        // The last record is written again, the same bytes, and synced: after a failed sync it may be in the page cache alone, and clean
-        // there, so that no sync saves it. The records before it were durable before it was written.
+        // What was read is made durable before anything is done that rests on it. The last record is written again, the same bytes, and synced:
+        // after a failed sync it may be in the page cache alone, and clean there, so that no sync saves it. The records before it were
+        // durable before it was written.
         write_pages(&*disk, &mut *lane, &file, scan.last, &bytes[scan.last..scan.end])?;
-        sync_file(&mut *lane, &file, true)?;
+        sync_file(&mut *lane, &file, false)?;
         // So is CURRENT: if the sync of the directory failed after the rename, this process may see a name that no sync will save, and the
-        // next power cut would bring back one whose manifest is gone. A full disk has room for no new file; then the old one has to do.
+        // next power cut would bring back one whose manifest is gone. A full disk has room for no new file; then the old one, synced, has to do.
         match write_current(&*disk, &mut *lane, dir, header.number) {
-            Err(e) if !is_shortage(&e) => return Err(e),
-            _ => {}
+            Err(e) if is_shortage(&e) => sync_current(&*disk, &mut *lane, dir)?,
+            other => other?,
         }
         let (end, next_index) = (scan.end, scan.payloads.len() as u64);
         let capacity = bytes.len() / PAGE * PAGE;
@@ -249,10 +248,15 @@ fn current_text(number: u64) -> String {
 fn read_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path) -> Result<PathBuf> {
     let path = dir.join(CURRENT);
     let file = disk.open(&path, OpenOptions::WRITE)?;
-    sync_file(lane, &file, false)?;
-    disk.sync_dir(dir)?;
     let bytes = read_file(disk, lane, &file, PAGE as u64)?;
     look::parse_current(&path, &bytes).map(|number| files::manifest(dir, number))
+}
+
+/// Syncs `CURRENT` and its directory as they are.
+fn sync_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path) -> Result<()> {
+    let file = disk.open(&dir.join(CURRENT), OpenOptions::WRITE)?;
+    sync_file(lane, &file, false)?;
+    Ok(disk.sync_dir(dir)?)
 }
 
 fn write_current(disk: &dyn Disk, lane: &mut dyn Lane, dir: &Path, number: u64) -> Result<()> {

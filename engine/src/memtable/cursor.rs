@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::tree::{Position, Record, RecordId, SLOTS, Target, Tree};
-use super::{Found, Kind, Memtable};
+use super::{Found, KeyHash, Kind, Memtable};
 
 /// A place in a memtable: on an entry, or nowhere.
 ///
@@ -53,6 +53,11 @@ impl MemtableCursor {
     /// Moves to the last entry.
     pub fn seek_to_last(&mut self) {
         self.position = self.memtable.tree.last();
+    }
+
+    /// Moves to nowhere.
+    pub(crate) fn clear(&mut self) {
+        self.position = None;
     }
 
     /// Moves one entry on; behind the last, nowhere. A cursor that is nowhere stays there.
@@ -170,10 +175,11 @@ impl MemtableCursor {
 }
 
 impl Memtable {
-    /// As [`get`](Self::get), with a value to keep: nothing is copied.
+    /// As [`get`](Self::get), with a value to keep: nothing is copied. `hash` is that of `key`.
+    #[inline]
     #[must_use]
-    pub fn get_owned(self: &Arc<Self>, key: &[u8], seq: u64) -> Option<(u64, Kind, MemValue)> {
-        let record = self.tree.get(Target { key, seq })?;
+    pub fn get_owned(self: &Arc<Self>, hash: KeyHash, key: &[u8], seq: u64) -> Option<(u64, Kind, MemValue)> {
+        let record = self.find(hash, key, seq)?;
         let Found { seq, kind, .. } = self.found(record);
         let value = MemValue { memtable: Arc::clone(self), record };
         Some((seq, kind, value))

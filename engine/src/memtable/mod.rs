@@ -3,7 +3,7 @@
 //! One writer at a time inserts (the engine does it under its commit lock); any number of threads read meanwhile, without locks,
 //! waiting or retries. Nothing is ever removed: a memtable grows until the engine puts a new one in its place, writes it to a table and
 //! drops it, and with it all its memory at once. It is a B+-tree of cache-line sized nodes over an arena; `tree` tells
-//! how it works and why readers may trust it.
+//! how it works and why readers may trust it. In front of it stands a small filter, for keys that are not there.
 //!
 //! # Invariants
 //!
@@ -14,6 +14,7 @@
 //! 4. `bytes()` counts all memory that the memtable made resident.
 
 mod cursor;
+mod filter;
 mod sync;
 mod tree;
 
@@ -26,7 +27,8 @@ use std::sync::Arc;
 pub use cursor::{MemValue, MemtableCursor};
 use tree::{ChunkPool, RecordId, SLOTS, Target, Tree, Writing};
 
-use ringwood_sstable::{Kind, SEQ_MAX};
+use filter::Filter;
+use ringwood_sstable::{KeyHash, Kind, SEQ_MAX};
 
 /// Longest key, in bytes.
 const KEY_BYTES_MAX: usize = u16::MAX as usize;
@@ -34,6 +36,7 @@ const KEY_BYTES_MAX: usize = u16::MAX as usize;
 /// An ordered map from versions of keys to values. See the module documentation.
 pub struct Memtable {
     tree: Tree<SLOTS>,
+    filter: Filter,
 }
 
 /// Makes the memtables of a store: the large memory of those that are gone is used again, up to the size of one, since memory new from
@@ -55,7 +58,7 @@ impl MemtablePool {
     /// An empty memtable.
     #[must_use]
     pub fn memtable(&self) -> Arc<Memtable> {
-        Arc::new(Memtable { tree: Tree::new(self.bytes_hint, &self.chunks) })
+        Arc::new(Memtable::over(Tree::new(self.bytes_hint, &self.chunks), self.bytes_hint))
     }
 }
 
@@ -78,6 +81,7 @@ pub struct Found<'a> {
 
 /// The right to insert into a memtable: others wait until it is dropped. For many insertions in a row.
 pub struct MemtableWriter<'a> {
+    memtable: &'a Memtable,
     writing: Writing<'a, SLOTS>,
 }
 
@@ -86,7 +90,11 @@ impl Memtable {
     /// first few MiB, is in huge pages where the system has them.
     #[must_use]
     pub fn new(bytes_hint: usize) -> Arc<Self> {
-        Arc::new(Self { tree: Tree::new(bytes_hint, &ChunkPool::new(0)) })
+        Arc::new(Self::over(Tree::new(bytes_hint, &ChunkPool::new(0)), bytes_hint))
+    }
+
+    fn over(tree: Tree<SLOTS>, bytes_hint: usize) -> Self {
+        Self { tree, filter: Filter::new(bytes_hint) }
     }
 
     /// Inserts a version of a key. Nothing happens if that very version is there already.
@@ -102,14 +110,20 @@ impl Memtable {
 
     /// Waits for the right to insert.
     pub fn writer(&self) -> MemtableWriter<'_> {
-        MemtableWriter { writing: self.tree.writer() }
+        MemtableWriter { memtable: self, writing: self.tree.writer() }
     }
 
     /// The newest version of `key` that is not newer than `seq`. Takes no lock and allocates nothing.
     #[inline]
     #[must_use]
     pub fn get(&self, key: &[u8], seq: u64) -> Option<Found<'_>> {
-        self.tree.get(Target { key, seq }).map(|record| self.found(record))
+        self.find(KeyHash::of(key), key, seq).map(|record| self.found(record))
+    }
+
+    /// The record of the newest version of `key`, which has this hash, that is not newer than `seq`.
+    #[inline]
+    fn find(&self, hash: KeyHash, key: &[u8], seq: u64) -> Option<RecordId> {
+        if self.filter.may_contain(hash) { self.tree.get(Target { key, seq }) } else { None }
     }
 
     #[inline]
@@ -122,7 +136,7 @@ impl Memtable {
     /// free.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.tree.bytes()
+        self.tree.bytes() + self.filter.resident_bytes(self.tree.len())
     }
 
     /// Number of versions.
@@ -152,7 +166,10 @@ impl MemtableWriter<'_> {
     pub fn insert(&mut self, key: &[u8], seq: u64, kind: Kind, value: &[u8]) {
         assert!(key.len() <= KEY_BYTES_MAX, "the engine refuses keys of over {KEY_BYTES_MAX} bytes");
         assert!(seq <= SEQ_MAX, "sequence numbers have 56 bits");
+        let (filter, hash) = (&self.memtable.filter, KeyHash::of(key));
+        filter.prefetch(hash);
         self.writing.insert(Target { key, seq }, kind, value);
+        filter.add(hash);
     }
 }
 

@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use self::buffers::Registry;
 use self::build::{Build, OwnRing};
-pub use self::config::{RegisteredBuffers, UringConfig};
+pub use self::config::{RegisteredBuffers, Restrict, UringConfig};
 use self::core::Core;
 use self::fork::Process;
 pub(crate) use self::inspect::{Survey, survey};
@@ -80,6 +80,8 @@ pub struct UringDisk {
     poller: Option<Arc<OwnRing>>,
     can_linger: bool,
     can_skip_iowait: bool,
+    /// Rings are restricted to a store's operations.
+    is_restricted: bool,
     degraded: Vec<String>,
     /// Whether a lane for which there is no memory to be locked goes through system calls, instead of being an error.
     may_stand_in: bool,
@@ -126,8 +128,20 @@ impl UringDisk {
             .ok()
         });
         let sqpoll = poller.is_some();
-        let restricted = Build { restrict: config.restrict, ..small };
-        let owned = make(Role::new(Class::Flush, Owner::Thread, sqpoll, config.restrict), restricted)?.1;
+        let mut owned = |restrict: bool| {
+            let role = Role::new(Class::Flush, Owner::Thread, sqpoll, restrict);
+            make(role, Build { restrict, ..small }).map(|(_, flags)| flags)
+        };
+        let mut is_restricted = config.restrict != Restrict::Off;
+        let owned = owned(is_restricted).or_else(|refusal| {
+            if config.restrict != Restrict::IfPossible {
+                return Err(refusal);
+            }
+            is_restricted = false;
+            let why = refusal.explain(&host);
+            degraded.push(format!("rings cannot be restricted to a store's operations: {why}"));
+            owned(false)
+        })?;
         let (master, is_poller) = match poller {
             Some((ring, _)) => (ring, true),
             None => (make(Role::new(Class::Get, Owner::Pool, false, false), small)?.0, false),
@@ -144,7 +158,7 @@ impl UringDisk {
                 names.join(", ")
             ));
         }
-        let log = Role::new(Class::Log, Owner::Thread, sqpoll, config.restrict).wanted(refused);
+        let log = Role::new(Class::Log, Owner::Thread, sqpoll, is_restricted).wanted(refused);
         let quiet = if sqpoll { Flags::default() } else { pool_flags };
         Ok(Arc::new(Self {
             arena,
@@ -157,6 +171,7 @@ impl UringDisk {
             can_linger: features.is_feature_min_timeout() && features.is_feature_ext_arg(),
             can_skip_iowait: features.is_feature_no_iowait(),
             degraded,
+            is_restricted,
             config,
             may_stand_in,
             stood_in: OnceLock::new(),
@@ -213,7 +228,7 @@ impl Disk for UringDisk {
             ("min_wait", waits.linger.is_some()),
             ("no_iowait", waits.no_iowait),
             ("sqpoll", self.poller.is_some()),
-            ("restricted", self.config.restrict),
+            ("restricted", self.is_restricted),
         ];
         features.extend(optional.iter().filter(|(_, on)| *on).map(|(name, _)| name));
         let stood_in = self.stood_in.get().cloned().into_iter().collect();
@@ -237,9 +252,9 @@ impl Disk for UringDisk {
             entries: depth,
             sqpoll_ms: self.config.sqpoll.map(whole_ms),
             attach: self.poller.as_ref().map(|ring| ring.as_raw_fd()),
-            restrict: self.config.restrict,
+            restrict: self.is_restricted,
         };
-        let role = Role::new(spec.class, spec.owner, self.poller.is_some(), self.config.restrict);
+        let role = Role::new(spec.class, spec.owner, self.poller.is_some(), self.is_restricted);
         let mut refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |errno| Refusal::Setup(errno).into_error(&Host::read());
         // Once one has stood in there is no waiting any more.

@@ -13,6 +13,8 @@ impl TableCursor {
     /// those to read ahead, into `fetch`. Returns whether there are any: if not, the move is done.
     pub fn wants(&mut self, aim: Aim<'_>, fetch: &mut BlockFetch) -> bool {
         self.settle(aim);
+        // Nothing, or what a fetch that failed did not supply, must not be taken for wants in this one.
+        self.wanted = 0..0;
         let Some((block, _)) = self.pending else { return false };
         let from = fetch.len();
         for (block, hint) in self.window.blocks(&self.table, block) {

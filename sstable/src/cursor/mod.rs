@@ -120,8 +120,8 @@ impl TableCursor {
 
     /// Turns to another table, at no entry; keeps its memory.
     pub fn enter_table(&mut self, table: Arc<Table>) {
-        self.window.restart(&self.table, Direction::Forward);
-        self.leave_table(table);
+        self.rest();
+        self.table = table;
     }
 
     /// Goes on in another table: to its first entry (`aim` [`First`](Aim::First)) or its last, as a scan that comes there from its neighbour. No I/O
@@ -150,6 +150,15 @@ impl TableCursor {
     pub fn clear(&mut self) {
         self.is_valid = false;
         self.pending = None;
+    }
+
+    /// Moves to no entry, and lets go of all blocks: for a cursor that is kept for later. Keeps its memory.
+    pub fn rest(&mut self) {
+        self.window.restart(&self.table, Direction::Forward);
+        self.forget_ahead();
+        self.clear();
+        self.bytes = None;
+        self.at.leave();
     }
 
     /// Sets how many blocks are fetched ahead at most; 1 switches reading ahead off. 64 by default, and never more than 1 MiB.

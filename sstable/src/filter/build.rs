@@ -4,8 +4,11 @@
 //! taken off its other places, which may leave those to one key as well, and so on (*peeling*). The keys' fingerprints are then
 //! assigned in reverse order. If peeling gets stuck, another seed is tried: at these sizes about one in some hundreds does.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use super::fuse::Fuse;
-use super::{HEADER, KIND_FUSE8, PART, PART_KEYS, PARTS_MAX, shift};
+use super::{HEADER, KIND_FUSE8, PART, PART_KEYS, PARTS_MAX};
 use crate::KeyHash;
 
 /// Seeds tried for a part. Each fails with a chance far below a half.
@@ -38,35 +41,89 @@ impl FilterBuilder {
 
     /// Bytes that the filter will have, about.
     pub(crate) fn estimate(&self) -> usize {
-        HEADER + PART * PARTS_MAX / 2 + self.keys * 5 / 4
+        estimate(self.keys)
     }
 
-    /// Builds the filter and appends its bytes to `out`. Returns false, and leaves `out` alone, if it cannot be built (which
-    /// does not happen but by a hash that collides on purpose): the table then has no filter.
-    pub(crate) fn finish(mut self, out: &mut Vec<u8>) -> bool {
-        let parts = self.keys.div_ceil(PART_KEYS).next_power_of_two().clamp(1, PARTS_MAX);
+    /// Nothing more is added: the parts of the filter, to be built by whoever has time.
+    pub(crate) fn into_parts(mut self) -> FilterParts {
+        let count = self.keys.div_ceil(PART_KEYS).next_power_of_two().clamp(1, PARTS_MAX);
+        let parts = self.buckets.chunks_mut(PARTS_MAX / count).map(|buckets| {
+            let buckets = buckets.iter_mut().map(std::mem::take).collect();
+            Mutex::new(FilterPart { buckets, built: None })
+        });
+        FilterParts { parts: parts.collect(), next: AtomicUsize::new(0), keys: self.keys }
+    }
+}
+
+/// The parts of a filter whose keys are all known. Any number of threads may [build](Self::build) it together: the parts are independent, and the
+/// bytes are the same whoever built which.
+#[derive(Debug)]
+pub struct FilterParts {
+    parts: Box<[Mutex<FilterPart>]>,
+    /// The first that nobody has begun.
+    next: AtomicUsize,
+    keys: usize,
+}
+
+#[derive(Debug)]
+struct FilterPart {
+    buckets: Vec<Vec<u64>>,
+    /// Once it is built: `None` in it if that cannot be, the fingerprints beside the description otherwise.
+    built: Option<Option<(Fuse, Vec<u8>)>>,
+}
+
+impl FilterParts {
+    /// Builds parts until all are built or being built by others.
+    pub fn build(&self) {
         let mut scratch = Scratch::default();
-        let mut fingerprints = Vec::with_capacity(self.keys * 5 / 4);
-        let mut fuses = Vec::with_capacity(parts);
-        let mut keys = Vec::new();
-        for buckets in self.buckets.chunks_mut(PARTS_MAX / parts) {
-            keys.clear();
-            for bucket in buckets {
-                keys.append(&mut std::mem::take(bucket));
-            }
-            debug_assert!(keys.iter().all(|&k| super::part_of(k, shift(parts)) == fuses.len()));
-            let Some(fuse) = scratch.build(&mut keys, &mut fingerprints) else {
-                return false;
-            };
-            fuses.push(fuse);
+        while let Some(part) = self.parts.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            part.lock().unwrap_or_else(PoisonError::into_inner).build(&mut scratch);
+        }
+    }
+
+    /// Builds what is left, waits for what others build, and appends the filter's bytes to `out`. Returns false, and leaves `out` alone, if it cannot
+    /// be built (which does not happen but by a hash that collides on purpose): the table then has no filter.
+    pub(crate) fn finish(&self, out: &mut Vec<u8>) -> bool {
+        self.build();
+        let (mut fuses, mut fingerprints) = (Vec::new(), Vec::with_capacity(self.keys * 5 / 4));
+        for part in &self.parts {
+            let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+            // A thread that was to build it may have panicked.
+            let Some((fuse, bytes)) = part.build(&mut Scratch::default()) else { return false };
+            fuses.push(Fuse { start: fingerprints.len() as u64, ..*fuse });
+            fingerprints.extend_from_slice(bytes);
         }
         out.extend_from_slice(&KIND_FUSE8.to_le_bytes());
-        out.extend_from_slice(&(parts as u32).to_le_bytes());
+        out.extend_from_slice(&(fuses.len() as u32).to_le_bytes());
         out.extend_from_slice(&(self.keys as u64).to_le_bytes());
         fuses.iter().for_each(|fuse| fuse.write(out));
         out.extend_from_slice(&fingerprints);
         true
     }
+
+    /// Bytes of memory of the hashes, at most.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.keys * size_of::<u64>()
+    }
+
+    /// Bytes that the filter will have, about.
+    pub(crate) fn estimate(&self) -> usize {
+        estimate(self.keys)
+    }
+}
+
+impl FilterPart {
+    fn build(&mut self, scratch: &mut Scratch) -> Option<&(Fuse, Vec<u8>)> {
+        if self.built.is_none() {
+            let mut keys = std::mem::take(&mut self.buckets).concat();
+            self.built = Some(scratch.build(&mut keys));
+        }
+        self.built.as_ref()?.as_ref()
+    }
+}
+
+fn estimate(keys: usize) -> usize {
+    HEADER + PART * PARTS_MAX / 2 + keys * 5 / 4
 }
 
 /// Keys that claim one place at most; more are no accident.
@@ -88,17 +145,16 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Builds one part and appends its fingerprints.
-    fn build(&mut self, keys: &mut Vec<u64>, fingerprints: &mut Vec<u8>) -> Option<Fuse> {
-        let start = fingerprints.len();
+    /// Builds one part.
+    fn build(&mut self, keys: &mut Vec<u64>) -> Option<(Fuse, Vec<u8>)> {
         for attempt in 0..SEEDS_MAX {
             // Any fixed sequence of seeds will do; a table's bytes follow from its entries alone.
             let seed = (attempt + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let fuse = Fuse::sized(keys.len(), seed, start as u64);
+            let fuse = Fuse::sized(keys.len(), seed, 0);
             if self.peel(&fuse, keys) {
-                fingerprints.resize(start + fuse.len() as usize, 0);
-                self.assign(&fuse, &mut fingerprints[start..]);
-                return Some(fuse);
+                let mut fingerprints = vec![0; fuse.len() as usize];
+                self.assign(&fuse, &mut fingerprints);
+                return Some((fuse, fingerprints));
             }
             // Two keys of one hash can never be peeled; one of them is enough.
             keys.sort_unstable();

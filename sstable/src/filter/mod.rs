@@ -5,7 +5,7 @@
 //! one another. A cache-line-blocked Bloom filter at 10 bits has one load and 0.96 %; a false positive costs a read.
 //!
 //! Building needs some 24 bytes a key of memory for a moment. So the keys are split by the top bits of their hashes into
-//! *parts* of up to [`PART_KEYS`] keys, and the parts are built one after the other, each inside the processor's cache.
+//! *parts* of up to [`PART_KEYS`] keys, and the parts are built one by one, each inside the processor's cache; or by several threads at once.
 //!
 //! The bytes are described in `docs/format-sstable.md`.
 
@@ -15,6 +15,7 @@ mod fuse;
 use byteorder::{ByteOrder, LittleEndian as LE};
 
 pub(crate) use build::FilterBuilder;
+pub use build::FilterParts;
 use fuse::Fuse;
 
 use crate::KeyHash;

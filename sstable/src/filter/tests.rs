@@ -8,7 +8,7 @@ fn build(keys: impl Iterator<Item = KeyHash>) -> Vec<u8> {
     let mut builder = FilterBuilder::default();
     keys.for_each(|h| builder.add(h));
     let mut bytes = Vec::new();
-    assert!(builder.finish(&mut bytes));
+    assert!(builder.into_parts().finish(&mut bytes));
     bytes
 }
 
@@ -64,5 +64,23 @@ fn damaged_filters_are_refused_or_say_maybe() {
                 filter.may_contain(h);
             });
         }
+    }
+}
+
+#[test]
+fn several_threads_build_the_same_bytes() {
+    for n in [0u64, 1, 70_000, 300_000] {
+        let mut builder = FilterBuilder::default();
+        hashes(0..n).for_each(|h| builder.add(h));
+        let parts = builder.into_parts();
+        let bytes = std::thread::scope(|scope| {
+            let helpers: Vec<_> = (0..3).map(|_| scope.spawn(|| parts.build())).collect();
+            // While others are at it.
+            let mut bytes = Vec::new();
+            assert!(parts.finish(&mut bytes));
+            helpers.into_iter().for_each(|helper| helper.join().unwrap());
+            bytes
+        });
+        assert!(bytes == build(hashes(0..n)), "{n} keys");
     }
 }

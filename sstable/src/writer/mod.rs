@@ -15,7 +15,7 @@ use crate::cache::{BlockCache, Residency, Room};
 use crate::checksum::Checksum;
 use crate::entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX};
 use crate::error::{Result, TableError};
-use crate::filter::FilterBuilder;
+use crate::filter::{FilterBuilder, FilterParts};
 use crate::footer::{Footer, Properties, Section, SectionKind};
 use crate::hash::KeyHash;
 use crate::index::IndexBuilder;
@@ -30,6 +30,8 @@ const RESERVE_STEP: u64 = 8 << 20;
 enum State {
     /// Entries are added.
     Open,
+    /// No more are; the filter is being built.
+    Ended,
     /// Everything is written, or on its way.
     Sealed,
     /// All writes are done and the file has its length; the sync is next.
@@ -72,6 +74,8 @@ pub struct TableWriter {
     packer: Packer,
     index: IndexBuilder,
     filter: Option<FilterBuilder>,
+    /// The filter, once nothing more is added.
+    filter_parts: Option<Arc<FilterParts>>,
     warming: Option<Warming>,
     properties: Properties,
     last_key: Vec<u8>,
@@ -119,6 +123,7 @@ impl TableWriter {
             packer: Packer::new(options.block_bytes, options.compression),
             index: IndexBuilder::default(),
             filter: options.filter.then(FilterBuilder::default),
+            filter_parts: None,
             warming: None,
             properties: Properties {
                 compression: options.compression,
@@ -227,19 +232,24 @@ impl TableWriter {
             return invalid(format!("a key has {} bytes; 1 to {KEY_BYTES_MAX} are allowed", entry.key.len()));
         }
         if entry.value.len() > VALUE_BYTES_MAX {
-            return invalid(format!(
-                "a value has {} bytes; at most {VALUE_BYTES_MAX} are allowed",
-                entry.value.len()
-            ));
+            let len = entry.value.len();
+            return invalid(format!("a value has {len} bytes; at most {VALUE_BYTES_MAX} are allowed"));
         }
         if entry.seq >= SEQ_MAX {
             return invalid(format!("sequence number {} is beyond {SEQ_MAX}", entry.seq));
         }
-        invalid(format!(
-            "an entry was added out of order (a key of {} bytes, sequence number {})",
-            entry.key.len(),
-            entry.seq
-        ))
+        let (len, seq) = (entry.key.len(), entry.seq);
+        invalid(format!("an entry was added out of order (a key of {len} bytes, sequence number {seq})"))
+    }
+
+    /// No more entries come. The filter, a third of all work, may then be [built](FilterParts::build) by other threads;
+    /// [`seal`](Self::seal) does what is left of it and waits for the rest. None without a filter.
+    pub fn end_entries(&mut self) -> Option<Arc<FilterParts>> {
+        if matches!(self.state, State::Open) {
+            self.state = State::Ended;
+            self.filter_parts = self.filter.take().map(|filter| Arc::new(filter.into_parts()));
+        }
+        self.filter_parts.clone()
     }
 
     /// Ends the table: what is left of the entries, index, filter, properties and footer become writes.
@@ -248,8 +258,10 @@ impl TableWriter {
     /// [`Invalid`](TableError::Invalid) if there are no entries or it is sealed already; the earlier failure, if one is.
     pub fn seal(&mut self) -> Result<()> {
         match &self.state {
-            State::Open if self.properties.entries > 0 => {}
-            State::Open => return Err(TableError::invalid(&self.path, "a table without entries was sealed")),
+            State::Open | State::Ended if self.properties.entries > 0 => {}
+            State::Open | State::Ended => {
+                return Err(TableError::invalid(&self.path, "a table without entries was sealed"));
+            }
             State::Failed(error) => return Err(error.clone()),
             _ => return Err(TableError::invalid(&self.path, "a table was sealed twice")),
         }
@@ -258,6 +270,7 @@ impl TableWriter {
         self.properties.blocks = self.index.block_count() as u64;
         self.properties.largest_key = self.last_key.clone();
 
+        let filter = self.end_entries();
         let data_bytes = self.stream.end();
         let mut tail = Vec::new();
         let mut sections = Vec::new();
@@ -269,7 +282,7 @@ impl TableWriter {
         std::mem::take(&mut self.index).finish(&mut tail);
         section(SectionKind::Index, &tail, 0);
         let from = tail.len();
-        if self.filter.take().is_some_and(|filter| filter.finish(&mut tail)) {
+        if filter.is_some_and(|filter| filter.finish(&mut tail)) {
             section(SectionKind::Filter, &tail, from);
         }
         let from = tail.len();
@@ -291,7 +304,7 @@ impl TableWriter {
     /// goes to [`complete`](Self::complete).
     pub fn next_op(&mut self) -> Option<Op> {
         match self.state {
-            State::Open | State::Sealed => {
+            State::Open | State::Ended | State::Sealed => {
                 let (end, is_sealed) = (self.stream.next_end()?, matches!(self.state, State::Sealed));
                 if end > self.reserved {
                     // Sealed, the length is known. Before, a generous step, cut off at the end.
@@ -434,7 +447,8 @@ impl TableWriter {
     /// Bytes that the file will have if it is sealed now, about: for deciding when a table is large enough.
     #[must_use]
     pub fn estimated_bytes(&self) -> u64 {
-        let filter = self.filter.as_ref().map_or(0, FilterBuilder::estimate);
+        let filter = self.filter.as_ref().map_or(0, FilterBuilder::estimate)
+            + self.filter_parts.as_ref().map_or(0, |parts| parts.estimate());
         self.stream.end() + (self.packer.pending_bytes() + self.index.estimate() + filter + 2 * PAGE) as u64
     }
 
@@ -442,6 +456,7 @@ impl TableWriter {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.filter.as_ref().map_or(0, FilterBuilder::memory_bytes)
+            + self.filter_parts.as_ref().map_or(0, |parts| parts.memory_bytes())
             + self.index.estimate()
             + self.packer.pending_bytes()
             + self.stream.spilled_bytes()

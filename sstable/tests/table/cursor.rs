@@ -29,6 +29,26 @@ fn the_ends_of_a_table() {
     assert!(!cursor.is_valid());
 }
 
+/// A cursor that is kept for later is as a new one.
+#[test]
+fn a_cursor_at_rest_has_nothing_and_goes_on() {
+    let bench = Bench::new();
+    let entries = uniform(3000, 50);
+    let mut cursor = TableCursor::new(bench.table(1, &entries, TableOptions::default()));
+    for (at, entry) in entries.iter().enumerate().step_by(211) {
+        cursor.rest();
+        assert!(!cursor.is_valid() && cursor.key().is_empty() && cursor.value_ref().is_none());
+        assert_eq!((cursor.next_key(), cursor.prev_key()), (None, None));
+        cursor.next(&bench).unwrap();
+        assert!(!cursor.is_valid());
+        cursor.seek(&entry.0, SEQ_MAX, &bench).unwrap();
+        for entry in entries.iter().skip(at).take(at % 400) {
+            assert_eq!(cursor.key(), entry.0);
+            cursor.next(&bench).unwrap();
+        }
+    }
+}
+
 /// Last version of a key, and last key below a bound: what reverse scans ask for.
 #[test]
 fn backward_seeks_among_versions() {

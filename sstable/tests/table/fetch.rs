@@ -308,3 +308,30 @@ fn cursors_of_many_tables_share_a_fetch() {
         assert_eq!(smallest.key(), entries[target].0);
     }
 }
+
+/// Several cursors are moved together, and all are offered what was fetched: one that wanted something of a fetch that failed wants nothing of the next.
+#[test]
+fn wants_of_a_fetch_that_failed_are_forgotten() {
+    let bench = Bench::new();
+    let (a, b) = (uniform(2000, 100), uniform(2000, 60));
+    let [table_a, table_b] =
+        [(1, &a), (2, &b)].map(|(id, entries)| bench.table(id, entries, TableOptions::default()));
+    TableCursor::new(Arc::clone(&table_a)).go(Aim::First, &bench).unwrap();
+    let (mut one, mut two) = (TableCursor::new(table_a), TableCursor::new(table_b));
+    let mut fetch = BlockFetch::new();
+    let far = Aim::AtOrAfter(&a[1900].0, SEQ_MAX);
+    one.aim(far);
+    assert!(one.wants(far, &mut fetch));
+    // There was no lane.
+    fetch.clear();
+    one.aim(Aim::First);
+    two.aim(Aim::First);
+    assert!(!one.wants(Aim::First, &mut fetch) && two.wants(Aim::First, &mut fetch));
+    bench.fetch(&mut fetch).unwrap();
+    one.supply(&mut fetch).unwrap();
+    two.supply(&mut fetch).unwrap();
+    assert!(!two.wants(Aim::First, &mut fetch) && two.is_valid());
+    assert_eq!((one.value(), two.value()), (&a[0].3[..], &b[0].3[..]));
+    one.go(far, &bench).unwrap();
+    assert_eq!((one.key(), one.value()), (&a[1900].0[..], &a[1900].3[..]));
+}

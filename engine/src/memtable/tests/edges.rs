@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{Found, Kind, Memtable, MemtableCursor, MemtablePool, SEQ_MAX};
+use super::super::{Found, KeyHash, Kind, Memtable, MemtableCursor, MemtablePool, SEQ_MAX};
 
 fn put(memtable: &Memtable, key: &[u8], seq: u64, value: &[u8]) {
     memtable.insert(key, seq, Kind::Put, value);
@@ -214,7 +214,7 @@ fn values_and_cursors_keep_their_memtable() {
     let large = vec![3; 100_000];
     put(&memtable, b"a", 1, b"small");
     put(&memtable, b"b", 2, &large);
-    let (seq, kind, small) = memtable.get_owned(b"a", SEQ_MAX).unwrap();
+    let (seq, kind, small) = memtable.get_owned(KeyHash::of(b"a"), b"a", SEQ_MAX).unwrap();
     assert_eq!((seq, kind), (1, Kind::Put));
     let mut cursor = MemtableCursor::new(Arc::clone(&memtable));
     cursor.seek(b"b", SEQ_MAX);

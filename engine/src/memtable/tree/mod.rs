@@ -57,7 +57,7 @@
 mod arena;
 mod chunk;
 pub(crate) mod heads;
-mod memory;
+pub(crate) mod memory;
 mod node;
 mod parent;
 mod perm;
