@@ -3,7 +3,7 @@
 //! The cache takes every atomic, lock, cell and gate from here, so that the model tests (`tests/cache_loom`) can compile
 //! the very same source against loom's versions of them.
 
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) use ringwood_ring::Gate;

@@ -1,6 +1,6 @@
 //! The cache's primitives (`src/sync.rs`), as loom has them.
 
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
 
 use loom::sync::Condvar;
