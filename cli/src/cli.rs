@@ -15,6 +15,7 @@ use crate::escape::unescape;
 use crate::inspect::InspectArgs;
 use crate::shell::ShellArgs;
 use crate::size::parse_size;
+use crate::span::SpanArgs;
 use crate::stats::StatsArgs;
 use crate::transfer::dump::{self, DumpArgs};
 use crate::transfer::load::{self, LoadArgs};
@@ -209,15 +210,8 @@ pub(crate) struct ScanArgs {
     /// Directory of the store
     #[arg(value_name = "DB")]
     pub(crate) db: PathBuf,
-    /// Only keys that begin so
-    #[arg(long, value_name = "PREFIX", value_parser = bytes())]
-    pub(crate) prefix: Option<Bytes>,
-    /// Only keys from this one on
-    #[arg(long, value_name = "KEY", value_parser = bytes())]
-    pub(crate) from: Option<Bytes>,
-    /// Only keys before this one
-    #[arg(long, value_name = "KEY", value_parser = bytes())]
-    pub(crate) to: Option<Bytes>,
+    #[command(flatten)]
+    pub(crate) span: SpanArgs,
     /// At most so many entries
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,

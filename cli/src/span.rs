@@ -2,6 +2,37 @@
 
 use std::ops::Bound;
 
+use clap::Args;
+
+use crate::cli::{Bytes, bytes};
+
+/// The range, as options of a command.
+#[derive(Debug, Args)]
+pub(crate) struct SpanArgs {
+    /// Only keys that begin so
+    #[arg(long, value_name = "PREFIX", value_parser = bytes())]
+    prefix: Option<Bytes>,
+    /// Only keys from this one on
+    #[arg(long, value_name = "KEY", value_parser = bytes())]
+    from: Option<Bytes>,
+    /// Only keys before this one
+    #[arg(long, value_name = "KEY", value_parser = bytes())]
+    to: Option<Bytes>,
+}
+
+impl SpanArgs {
+    /// What they leave; `None` if that is nothing.
+    pub(crate) fn span(&self) -> Option<Span> {
+        let [prefix, from, to] = [&self.prefix, &self.from, &self.to].map(|b| b.as_ref().map(|b| &b.0[..]));
+        Span::new(prefix, from, to)
+    }
+
+    /// Whether they leave out anything by their words.
+    pub(crate) fn is_any(&self) -> bool {
+        self.prefix.is_some() || self.from.is_some() || self.to.is_some()
+    }
+}
+
 /// From a key (included) to a key (not included, `None`: to the end).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Span {

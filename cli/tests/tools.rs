@@ -193,12 +193,20 @@ fn every_file_is_decoded() {
 #[test]
 fn statistics_come_as_text_json_and_for_prometheus() {
     let place = filled();
-    assert!(place.run(&["stats", "db"]).ok().contains("keyspace \"users\""));
+    let text = place.run(&["stats", "db"]);
+    assert!(
+        text.ok().contains("keyspace \"users\"") && text.text().contains(" compactions, 0 B waiting for one")
+    );
     let json = &place.run(&["stats", "db", "--json"]).json()[0];
     assert_eq!(json["source"], "open");
     assert!(
         json["memory"]["budget"].as_u64().unwrap() > 0
             && json["io"]["control"]["reads"].as_u64().unwrap() > 0
+    );
+    assert_eq!(json["pending_compaction_bytes"], 0);
+    assert!(
+        json["keyspaces"].as_array().unwrap().iter().all(|k| k["pending_compaction_bytes"] == 0),
+        "{json}"
     );
     let ran = place.run(&["stats", "db", "--prometheus"]);
     for line in ran.ok().lines().filter(|l| !l.starts_with('#')) {
@@ -206,6 +214,7 @@ fn statistics_come_as_text_json_and_for_prometheus() {
         assert!(name.starts_with("ringwood_") && value.parse::<f64>().is_ok(), "{line}");
     }
     assert!(ran.text().contains("ringwood_table_entries{keyspace=\"users\""));
+    assert!(ran.text().contains("ringwood_pending_compaction_bytes{keyspace=\"users\"} 0"), "{}", ran.text());
     place.run(&["stats", "db", "--prometheus", "--json"]).fails(2, &[]);
 }
 

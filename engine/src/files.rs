@@ -17,6 +17,11 @@ pub(crate) const CURRENT_NEW: &str = "CURRENT.new";
 pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const WAL: &str = "wal";
 
+/// Largest number of a file; a name with a larger one is not ours.
+pub(crate) const NUMBER_MAX: u64 = 1 << 56;
+/// The next number is one more than the largest of those up to here that lie about, so that no stray name can use the numbers up.
+pub(crate) const NUMBER_SEEN_MAX: u64 = NUMBER_MAX / 2;
+
 /// A file in the store's directory, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileName {
@@ -41,7 +46,7 @@ impl FileName {
         }
         let number = |digits: &str| {
             let plain = digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit());
-            plain.then(|| digits.parse().ok()).flatten()
+            plain.then(|| digits.parse().ok()).flatten().filter(|&number| number <= NUMBER_MAX)
         };
         if let Some(digits) = name.strip_prefix("MANIFEST-") {
             return number(digits).map(Self::Manifest);
@@ -69,7 +74,15 @@ mod tests {
         assert_eq!(name(table(dir, 7)), Some(FileName::Table(7)));
         assert_eq!(name(table(dir, 12_345_678)), Some(FileName::Table(12_345_678)));
         assert_eq!(name(manifest(dir, 3)), Some(FileName::Manifest(3)));
-        for foreign in ["notes.txt", "7.sst", "MANIFEST-", "MANIFEST-00000x", "000001.sst.bak", ""] {
+        for foreign in [
+            "notes.txt",
+            "7.sst",
+            "MANIFEST-",
+            "MANIFEST-00000x",
+            "000001.sst.bak",
+            "",
+            "18446744073709551614.sst",
+        ] {
             assert_eq!(FileName::parse(Path::new(foreign)), None, "{foreign}");
         }
     }

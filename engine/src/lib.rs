@@ -34,6 +34,8 @@ mod db;
 mod error;
 mod files;
 mod flush;
+#[cfg(test)]
+mod hostile_tests;
 mod keyspace;
 mod loader;
 mod maintain;

@@ -31,6 +31,9 @@ use crate::{Error, ErrorKind, Result, batch};
 /// Depth of the lane that reads the tails of tables.
 const OPEN_LANE_DEPTH: u32 = 256;
 
+/// The errno of a symbolic link where a directory was to be made.
+const ELOOP: i32 = 40;
+
 /// What opening gives: the store, and the log's pump, which somebody must run.
 pub(crate) struct OpenedStore {
     pub(crate) store: Arc<Store>,
@@ -142,7 +145,10 @@ fn prepare_directory(disk: &dyn Disk, dir: &Path, options: &Options) -> Result<B
         }
         match disk.create_dir(dir) {
             Ok(()) => {}
-            Err(e) if e.kind() == IoErrorKind::AlreadyExists => refuse_foreign(disk, dir)?,
+            // The store's own directory may be reached through a link.
+            Err(e) if e.kind() == IoErrorKind::AlreadyExists || e.errno() == ELOOP => {
+                refuse_foreign(disk, dir)?;
+            }
             Err(e) => return Err(e.into()),
         }
         // The directory's own name must not be lost either.
@@ -260,6 +266,9 @@ impl Replay<'_> {
             Error::new(ErrorKind::Corrupt, format!("the log's record at position {lsn} is damaged: {what}"))
         };
         let (first, count, ops) = batch::decode(payload).map_err(damaged)?;
+        if first > manifest::SEQ_LIMIT {
+            return Err(damaged("its sequence numbers are larger than any store's"));
+        }
         let mut seen = 0;
         for (op, seq) in ops.zip(first..) {
             let op = op.map_err(damaged)?;
@@ -294,14 +303,15 @@ fn remove_leftovers(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<
     let tables = state.keyspaces.values().flat_map(|k| k.levels.iter().flatten()).map(|t| t.id);
     let live: std::collections::BTreeSet<u64> = tables.collect();
     let mut next_file = state.next_file.max(manifest.number() + 1);
+    let after = |number: u64| if number > files::NUMBER_SEEN_MAX { 0 } else { number + 1 };
     for name in disk.list(dir)? {
         let is_leftover = match FileName::parse(&name) {
             Some(FileName::Table(id)) => {
-                next_file = next_file.max(id + 1);
+                next_file = next_file.max(after(id));
                 !live.contains(&id)
             }
             Some(FileName::Manifest(number)) => {
-                next_file = next_file.max(number + 1);
+                next_file = next_file.max(after(number));
                 number != manifest.number()
             }
             Some(FileName::CurrentNew) => true,

@@ -1,13 +1,17 @@
 //! What a store has done and holds: for `stats`, benches, and the curious.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ringwood_ring::{Caps, Class, CountsSnapshot};
 use ringwood_sstable::CacheStats;
 use ringwood_wal::WalStats;
 
+use crate::compaction::{Limits, waiting_bytes};
 use crate::store::Store;
+use crate::tree::Tree;
+use crate::version::TableHandle;
 
 /// Running totals.
 #[derive(Default)]
@@ -51,6 +55,9 @@ pub struct KeyspaceStats {
     pub memtables: usize,
     /// Their bytes.
     pub memtable_bytes: u64,
+    /// Bytes that wait for a compaction: level 0 as a whole once it is due, and what deeper levels hold beyond their targets. What compactions
+    /// under way work on is counted until they are through.
+    pub pending_compaction_bytes: u64,
 }
 
 /// Memory by purpose, in bytes.
@@ -131,12 +138,18 @@ impl Stats {
         let tables: u64 = self.keyspaces.iter().flat_map(|k| &k.levels).map(|l| l.bytes).sum();
         tables + self.wal.disk_bytes
     }
+
+    /// Bytes that wait for a compaction, in all keyspaces. Writers are slowed in proportion once it is much.
+    #[must_use]
+    pub fn pending_compaction_bytes(&self) -> u64 {
+        self.keyspaces.iter().map(|k| k.pending_compaction_bytes).sum()
+    }
 }
 
 impl Store {
     pub(crate) fn stats(&self) -> Stats {
         let keyspaces: Vec<KeyspaceStats> =
-            self.trees.load().values().map(|tree| keyspace_stats(tree)).collect();
+            self.trees.load().values().map(|tree| keyspace_stats(tree, self.limits)).collect();
         let cache = self.cache.stats();
         let memtables = keyspaces.iter().map(|k| k.memtable_bytes).sum();
         let arena = self.disk.arena().allocated() as u64;
@@ -173,9 +186,9 @@ impl Store {
     }
 }
 
-fn keyspace_stats(tree: &crate::tree::Tree) -> KeyspaceStats {
+fn keyspace_stats(tree: &Tree, limits: Limits) -> KeyspaceStats {
     let view = tree.view_owned();
-    let level = |tables: &Vec<std::sync::Arc<crate::version::TableHandle>>| LevelStats {
+    let level = |tables: &Vec<Arc<TableHandle>>| LevelStats {
         tables: tables.len(),
         bytes: tables.iter().map(|t| t.meta.bytes).sum(),
         entries: tables.iter().map(|t| t.meta.entries).sum(),
@@ -186,6 +199,7 @@ fn keyspace_stats(tree: &crate::tree::Tree) -> KeyspaceStats {
         levels: view.version.levels.iter().map(level).collect(),
         memtables: 1 + view.frozen.len(),
         memtable_bytes: view.mems().map(|m| m.table.bytes() as u64).sum(),
+        pending_compaction_bytes: waiting_bytes(&view.version, limits),
     }
 }
 
@@ -251,12 +265,13 @@ impl fmt::Display for Stats {
         )?;
         writeln!(
             f,
-            "written: {} by callers, {} to the disk (amplification {:.2}); {} flushes, {} compactions; writers held back {:.3} s",
+            "written: {} by callers, {} to the disk (amplification {:.2}); {} flushes, {} compactions, {} waiting for one; writers held back {:.3} s",
             human(self.user_bytes),
             human(self.io.total().write_bytes),
             self.write_amplification(),
             self.flushes,
             self.compactions,
+            human(self.pending_compaction_bytes()),
             self.stall_ns as f64 / 1e9
         )?;
         if self.flush_failures + self.compaction_failures > 0 {

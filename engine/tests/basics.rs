@@ -137,3 +137,25 @@ fn values_larger_than_everything() {
         assert_eq!(db.get([i as u8]).unwrap().unwrap(), vec![i as u8; bytes]);
     }
 }
+
+#[test]
+fn what_waits_for_a_compaction_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = small().open(dir.path().join("db")).unwrap();
+    let load = || {
+        let mut loader = db.loader().unwrap();
+        (0..100_000u32).for_each(|i| loader.put(i.to_be_bytes(), [b'v'; 100]).unwrap());
+        loader.finish().unwrap();
+    };
+    load();
+    assert_eq!(db.stats().pending_compaction_bytes(), 0, "all of it lies in the last level");
+    load();
+    // It lies over the first, in level 0, which is more than due.
+    let stats = db.stats();
+    let waiting = stats.keyspaces[0].pending_compaction_bytes;
+    assert!(waiting > 1 << 20, "{waiting}");
+    assert_eq!(stats.pending_compaction_bytes(), waiting);
+    db.compact().unwrap();
+    assert_eq!(db.stats().pending_compaction_bytes(), 0);
+    db.close().unwrap();
+}

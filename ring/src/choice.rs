@@ -11,7 +11,8 @@ use crate::{Arena, Disk, Result, SyscallDisk, UringConfig, UringDisk};
 /// Which backend to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IoChoice {
-    /// io_uring if it works here; else plain system calls, with one warning that names the cause.
+    /// io_uring if it works here; else plain system calls, with one warning that names the cause. Where locked memory suffices for some rings only,
+    /// the rest of the lanes go through system calls, with the same warning.
     #[default]
     Auto,
     /// io_uring or nothing: where it does not work, the cause is an error.
@@ -57,7 +58,10 @@ impl FromStr for IoChoice {
 /// ```
 pub fn open_disk(choice: IoChoice, arena_bytes: usize, config: UringConfig) -> Result<Arc<dyn Disk>> {
     let arena = Arena::new(arena_bytes)?;
-    choose(choice, arena, |arena| UringDisk::probe(arena, config).map(|disk| disk as Arc<dyn Disk>))
+    let may_stand_in = choice == IoChoice::Auto;
+    choose(choice, arena, |arena| {
+        UringDisk::probe(arena, config, may_stand_in).map(|disk| disk as Arc<dyn Disk>)
+    })
 }
 
 fn choose(

@@ -66,6 +66,9 @@ impl IoError {
             IoErrorKind::Denied => {
                 Some("check the owner and mode of the directory and whether the file system is read-only")
             }
+            _ if errno == libc::ELOOP => Some(
+                "it is a symbolic link, and none is followed inside a store; put the file or directory itself there",
+            ),
             _ => None,
         };
         let error = Self { op, path: path.to_path_buf(), offset, errno, kind, hint: hint.map(Cow::Borrowed) };

@@ -52,7 +52,7 @@ pub use op::{Completion, Op};
 pub use pool::{LaneGuard, LanePool};
 pub use sim::{DEAD_ERRNO, FaultOp, FaultPlan, SimConfig, SimDisk, SyncFailure, Times};
 pub use syscall::SyscallDisk;
-pub use uring::{RegisteredBuffers, UringConfig, UringDisk};
+pub use uring::{RegisteredBuffers, Restrict, UringConfig, UringDisk};
 
 /// The unit of every transfer: offsets, lengths and buffer addresses are multiples of it. 4096 bytes covers the
 /// logical block of every common device; a file whose direct I/O wants more is opened without `O_DIRECT`.

@@ -125,11 +125,45 @@ pub fn unmount(target: &Path) -> io::Result<()> {
 /// # Errors
 /// If the limit cannot be set.
 pub fn limit_open_files(count: u64) -> io::Result<u64> {
+    soft_limit(libc::RLIMIT_NOFILE, count)
+}
+
+/// Sets how many bytes of memory this process may lock, until it is set again; returns what it was. Binds a process without CAP_IPC_LOCK.
+///
+/// # Errors
+/// If the limit cannot be set.
+pub fn soft_limit_locked_memory(bytes: u64) -> io::Result<u64> {
+    soft_limit(libc::RLIMIT_MEMLOCK, bytes)
+}
+
+fn soft_limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` lives through the call.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
-    let old = std::mem::replace(&mut limit.rlim_cur, count);
+    check(unsafe { libc::getrlimit(resource, &raw mut limit) })?;
+    let old = std::mem::replace(&mut limit.rlim_cur, value);
     // SAFETY: as above.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    check(unsafe { libc::setrlimit(resource, &raw const limit) })?;
     Ok(old)
+}
+
+/// Gives up the capability to lock memory beyond the limit, in this thread and those that it starts, and keeps all others.
+///
+/// # Errors
+/// As the kernel says.
+pub fn drop_ipc_lock() -> io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522;
+    const CAP_IPC_LOCK: u32 = 14;
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: libc::c_int,
+    }
+    /// Effective, permitted, inheritable: of capabilities 0 to 31, then of 32 to 63.
+    type Sets = [[u32; 3]; 2];
+    let (mut header, mut sets) = (Header { version: VERSION_3, pid: 0 }, Sets::default());
+    // SAFETY: both live through the call, and have the kernel's layout for this version.
+    check(unsafe { libc::syscall(libc::SYS_capget, &raw mut header, &raw mut sets) } as libc::c_int)?;
+    sets[0].iter_mut().for_each(|set| *set &= !(1 << CAP_IPC_LOCK));
+    // SAFETY: as above.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw mut header, &raw const sets) } as libc::c_int)
 }

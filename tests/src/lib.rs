@@ -7,13 +7,16 @@ pub mod confine;
 pub mod dirs;
 pub mod enumerate;
 pub mod failure;
+pub mod history;
 pub mod logs;
 pub mod model;
 pub mod reference;
 pub mod rng;
 pub mod scoreboard;
 pub mod seeds;
+pub mod settings;
 pub mod shrink;
+pub mod volume;
 pub mod watch;
 
 /// Says why a test was skipped, in a form that can be counted: machines differ in what they allow.

@@ -10,7 +10,7 @@ fn the_nth_operation_fails() {
 
 #[test]
 fn the_power_is_cut_after_the_nth_operation() {
-    let tally = enumerate::cuts(29, 3);
+    let tally = enumerate::cuts(29, 3, None);
     assert!(tally.cases > 30 && tally.whole > 4 * tally.cases, "{tally}");
 }
 

@@ -1,7 +1,9 @@
 //! `kill -9` on the real kernel, in the middle of threaded writes with flushes and compactions running.
 //!
 //! Every acknowledged `Buffered` and `Synced` write must be there after it, or a newer one of its thread; batches are whole, also across
-//! keyspaces. Ten rounds by default; `RINGWOOD_KILL_ROUNDS=50` for the long run. Every fifth round goes through plain system calls.
+//! keyspaces. Each round, and each check, has options of its own (`Settings`: buffers, cache, compression, durability, sync mode, log, backend,
+//! ring), and other writers at work, from a seed that is printed. Ten rounds by default; `RINGWOOD_KILL_ROUNDS=300` for the long run,
+//! `RINGWOOD_SEED` for other sets.
 //!
 //! The child writes what it is about to do and what was acknowledged to a [`Scoreboard`], a shared mapping that survives it.
 
@@ -11,9 +13,10 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use ringwood::{Db, Durability, IoChoice, Keyspace, Options, SyncMode, WriteBatch};
+use ringwood::{Db, Durability, Keyspace, WriteBatch};
 use ringwood_tests::rng::Rng;
 use ringwood_tests::scoreboard::Scoreboard;
+use ringwood_tests::settings::Settings;
 use ringwood_tests::{child, dirs, seeds};
 
 /// Keys of a thread that writes one at a time, groups of one that writes batches; no multiples of the deletes' periods.
@@ -67,14 +70,12 @@ fn key(writer: &Writer, n: u64, part: u64) -> String {
     format!("{}/{:04}/{part}", writer.name, n % KEYS)
 }
 
-fn options(rng: &mut Rng, io: IoChoice) -> Options {
-    Options::new()
-        .memory(8 << 20)
-        .write_buffer_bytes(rng.within(32..=256) << 10)
-        .table_bytes(128 << 10)
-        .compaction_threads(2)
-        .sync_mode(*rng.pick(&[SyncMode::Auto, SyncMode::Chain, SyncMode::Dsync]))
-        .io(io)
+/// What a round is like: the store's options, who writes beside the first, and how many more keyspaces are made, written and dropped.
+fn draw(seed: u64) -> (Settings, [bool; WRITERS.len()], u64) {
+    let mut rng = Rng::new(seed);
+    let settings = Settings::draw(&mut rng);
+    let active = std::array::from_fn(|i| i == 0 || rng.percent(80));
+    (settings, active, rng.below(4))
 }
 
 const TEST: &str = "nothing_acknowledged_is_lost_and_batches_are_whole";
@@ -84,14 +85,18 @@ fn write_until_killed() -> ! {
     let argument = |name: &str| std::env::var(name).expect("the parent sets it");
     let dir = argument("KILL_DIR");
     let board = Scoreboard::open(Path::new(&argument("KILL_BOARD")), SLOTS);
-    let mut rng = Rng::new(argument("KILL_SEED").parse().expect("a number"));
-    let io = argument("KILL_IO").parse().expect("a backend");
-    let db = options(&mut rng, io).open(dir).expect("the store opens");
+    let seed = argument("KILL_SEED").parse().expect("a number");
+    let (settings, active, extra) = draw(seed);
+    let db = settings.open(Path::new(&dir)).expect("the store opens");
     let other = db.keyspace("other").expect("a keyspace");
     board.set(URING, u64::from(db.stats().caps.backend == "io_uring"));
     board.set(OPENED, 1);
     std::thread::scope(|scope| {
-        for i in 0..WRITERS.len() {
+        for i in 0..extra {
+            let db = &db;
+            scope.spawn(move || use_keyspaces(db, i, &mut Rng::new(seed ^ i)));
+        }
+        for i in (0..WRITERS.len()).filter(|&i| active[i]) {
             let (db, other, board) = (&db, &other, &board);
             scope.spawn(move || write_for_ever(i, db, other, board));
         }
@@ -113,6 +118,22 @@ fn write_for_ever(i: usize, db: &Db, other: &Keyspace, board: &Scoreboard) {
         board.set(attempted(i), n);
         write(writer, n, db, other).expect("a write");
         board.set(acknowledged(i), n);
+    }
+}
+
+/// Makes a keyspace, writes to it, and drops it, over and over. What is in it is nobody's to check; that the store opens is.
+fn use_keyspaces(db: &Db, number: u64, rng: &mut Rng) -> ! {
+    let name = format!("extra {number}");
+    loop {
+        let space = db.keyspace(&name).expect("a keyspace");
+        for _ in 0..rng.below(3000) {
+            let (key, value) = (rng.below(2000).to_be_bytes(), vec![7; rng.skewed(2000) as usize]);
+            let durability = *rng.pick(&[Durability::None, Durability::Buffered]);
+            space.put_with(key, value, durability).expect("a write");
+        }
+        if rng.one_in(2) {
+            db.drop_keyspace(&name).expect("it is there");
+        }
     }
 }
 
@@ -153,16 +174,13 @@ fn nothing_acknowledged_is_lost_and_batches_are_whole() {
     let mut doubtful: Doubtful = Default::default();
     let (mut checked, mut compactions, mut uring) = (0, 0, 0);
     for round in 0..rounds {
-        let io = if round % 5 == 4 { IoChoice::Syscalls } else { IoChoice::Auto };
+        let seed = rng.next();
+        println!("round {round}, seed {seed}: {}", draw(seed).0);
         board.set(OPENED, 0);
         board.set(COMPACTIONS, 0);
         let before = total(&board);
         let mut command = child::command(TEST, &[]);
-        command.env("KILL_IO", io.to_string());
-        command
-            .env("KILL_DIR", &store)
-            .env("KILL_BOARD", &board_path)
-            .env("KILL_SEED", rng.next().to_string());
+        command.env("KILL_DIR", &store).env("KILL_BOARD", &board_path).env("KILL_SEED", seed.to_string());
         let mut process = command.stdout(Stdio::null()).spawn().expect("the child starts");
         if rng.one_in(4) {
             // While it opens, or soon after.
@@ -214,7 +232,9 @@ fn await_progress(process: &mut Child, reached: impl Fn() -> bool) {
 
 /// Compares all keys with what their writers were told; how many it were.
 fn check(store: &Path, board: &Scoreboard, doubtful: &Doubtful, rng: &mut Rng) -> u64 {
-    let db = options(rng, IoChoice::Auto).open(store).expect("the store opens after kill -9");
+    let settings = Settings::draw(rng);
+    let db =
+        settings.open(store).unwrap_or_else(|e| panic!("it does not open after kill -9: {e}; {settings}"));
     let other = db.keyspace("other").expect("a keyspace");
     let mut checked = 0;
     for (i, writer) in WRITERS.iter().enumerate() {

@@ -7,6 +7,7 @@ use std::path::Path;
 use byteorder::{ByteOrder, LittleEndian as LE};
 use ringwood_ring::PAGE;
 
+use crate::options::{LSN_LIMIT, SEGMENT_BYTES_LIMIT, STAGING_BYTES_LIMIT};
 use crate::{Lsn, Result, WalError};
 
 /// Version of the format that is written, and the newest that is read.
@@ -84,8 +85,8 @@ impl SegmentHeader {
         let whole = |n: u64| n.is_multiple_of(PAGE as u64);
         let sane = whole(header.start)
             && whole(header.capacity)
-            && header.capacity > 0
-            && header.start.checked_add(header.capacity).is_some()
+            && (1..=SEGMENT_BYTES_LIMIT).contains(&header.capacity)
+            && header.start <= LSN_LIMIT
             && header.prev_number < header.number
             && header.prev_end <= header.start
             && header.durable <= header.start;
@@ -127,7 +128,7 @@ pub(crate) fn encode_staging(store_id: u64, ring_bytes: u64) -> [u8; PAGE] {
 pub(crate) fn decode_staging(page: &[u8], path: &Path, store_id: u64, file_bytes: u64) -> Result<u64> {
     check(page, STAGING_MAGIC, "a staging file", path, store_id)?;
     let ring_bytes = LE::read_u64(&page[24..32]);
-    if !ring_bytes.is_power_of_two() || ring_bytes < PAGE as u64 {
+    if !ring_bytes.is_power_of_two() || !(PAGE as u64..=STAGING_BYTES_LIMIT as u64).contains(&ring_bytes) {
         return Err(WalError::corrupt(path, 24, format!("a ring of {ring_bytes} bytes makes no sense")));
     }
     if ring_bytes.checked_add(PAGE as u64) != Some(file_bytes) {
@@ -262,6 +263,13 @@ mod tests {
         assert_eq!(kind(decode(&page[..4000])), WalErrorKind::Corrupt);
         let renamed = SegmentHeader::decode(&page, path, 4, HEADER.store_id, 1 << 30);
         assert!(renamed.unwrap_err().to_string().contains("segment 3 under the name of segment 4"));
+        for huge in [
+            SegmentHeader { capacity: 1 << 40, ..HEADER },
+            SegmentHeader { start: (1 << 60) + (1 << 20), ..HEADER },
+        ] {
+            let error = SegmentHeader::decode(&huge.encode(), path, 3, HEADER.store_id, 1 << 41).unwrap_err();
+            assert!(error.to_string().contains("makes no sense"), "{error}");
+        }
         let cut = SegmentHeader::decode(&page, path, 3, HEADER.store_id, 1 << 20);
         assert!(cut.unwrap_err().to_string().contains("was cut"));
     }
@@ -273,6 +281,9 @@ mod tests {
         assert_eq!(decode_staging(&page, path, 5, (1 << 20) + 4096).unwrap(), 1 << 20);
         assert!(decode_staging(&page, path, 6, (1 << 20) + 4096).is_err());
         assert!(decode_staging(&page, path, 5, 1 << 20).is_err());
+        // However long a file is: a ring is read into memory as a whole.
+        let huge = encode_staging(5, 1 << 40);
+        assert!(decode_staging(&huge, path, 5, (1 << 40) + 4096).is_err());
         for bit in 0..PAGE * 8 {
             let mut bad = page;
             bad[bit / 8] ^= 1 << (bit % 8);

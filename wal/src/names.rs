@@ -11,6 +11,9 @@ pub(crate) const STAGING: &str = "staging.map";
 /// A staging ring that is being pre-written.
 pub(crate) const STAGING_TMP: &str = "staging.tmp";
 
+/// Largest number of a segment; a name with a larger one is not ours.
+pub(crate) const NUMBER_MAX: u64 = 1 << 56;
+
 /// The file of segment `number`.
 pub(crate) fn segment(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:010}.log"))
@@ -22,7 +25,7 @@ pub(crate) fn segment_number(name: &Path) -> Option<u64> {
     let plain = digits.len() >= 10 && digits.bytes().all(|b| b.is_ascii_digit());
     // "00000000001.log" would be a second name for segment 1.
     let canonical = digits.len() == 10 || !digits.starts_with('0');
-    (plain && canonical).then(|| digits.parse().ok())?
+    (plain && canonical).then(|| digits.parse().ok())?.filter(|&number| number <= NUMBER_MAX)
 }
 
 #[cfg(test)]
@@ -31,7 +34,7 @@ mod tests {
 
     #[test]
     fn names_round_trip_and_strangers_are_left_alone() {
-        for number in [0, 1, 9_999_999_999, 10_000_000_000, u64::MAX] {
+        for number in [0, 1, 9_999_999_999, 10_000_000_000, NUMBER_MAX] {
             let path = segment(Path::new("d"), number);
             assert_eq!(segment_number(Path::new(path.file_name().unwrap())), Some(number));
         }
@@ -42,6 +45,7 @@ mod tests {
             "00000000001.log",
             "+000000001.log",
             "99999999999999999999.log",
+            "18446744073709551615.log",
         ] {
             assert_eq!(segment_number(Path::new(name)), None, "{name}");
         }

@@ -86,9 +86,12 @@ impl fmt::Debug for WalOptions {
 
 /// The smallest segment and the half of the smallest staging ring: the largest record always fits.
 const BYTES_MIN: u64 = RECORD_BYTES_MAX as u64;
-/// Largest segment and staging ring: far above use, far below overflow.
-const SEGMENT_BYTES_LIMIT: u64 = 4 << 30;
-const STAGING_BYTES_LIMIT: usize = 1 << 30;
+/// Largest segment and staging ring, to be written and to be believed: far above use, far below overflow. Opening reads a whole ring into
+/// memory, and looks through a whole segment.
+pub(crate) const SEGMENT_BYTES_LIMIT: u64 = 4 << 30;
+pub(crate) const STAGING_BYTES_LIMIT: usize = 64 << 20;
+/// Largest log position: centuries of writing, far below overflow.
+pub(crate) const LSN_LIMIT: u64 = 1 << 60;
 
 impl WalOptions {
     /// Rounds what may be rounded and refuses what makes no sense.

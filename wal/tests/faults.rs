@@ -177,21 +177,7 @@ fn failed_directory_syncs_and_lost_names_lose_no_log() {
 #[test]
 fn the_nth_operation_fails() {
     let errnos = [5, 28, 24]; // EIO, ENOSPC, EMFILE
-    let ops = [
-        FaultOp::Write,
-        FaultOp::Sync,
-        FaultOp::SyncDir,
-        FaultOp::Open,
-        FaultOp::Create,
-        FaultOp::Rename,
-        FaultOp::Remove,
-        FaultOp::Allocate,
-        FaultOp::Truncate,
-        FaultOp::List,
-        FaultOp::Map,
-        FaultOp::Read,
-    ];
-    for op in ops {
+    for op in FaultOp::ERRORS {
         for persistent in [false, true] {
             for after in 0..40 {
                 let mut world = calm_world(after);

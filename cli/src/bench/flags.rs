@@ -23,7 +23,8 @@ Examples:
   ringwood bench
   ringwood bench --benchmarks=fillseq,readrandom,stats --num=1000000 --threads=4
   ringwood bench --benchmarks=fillrandom,readrandom --db=/mnt/b --cache_size=1GiB --histogram
-  ringwood bench --benchmarks=multireadrandom[X3] --db=/mnt/b --use_existing_db --batch_size=64";
+  ringwood bench --benchmarks=multireadrandom[X3] --db=/mnt/b --use_existing_db --batch_size=64
+  ringwood bench --benchmarks=fillrandom,readrandom --report=new.html --compare=old.html";
 
 /// `bench`
 #[derive(Debug, Clone, Args)]
@@ -156,6 +157,12 @@ pub(crate) struct BenchArgs {
     /// Where those lines go
     #[arg(long = "report_file", value_name = "FILE", default_value = "report.csv", help_heading = "Report")]
     pub(crate) report_file: PathBuf,
+    /// Write a page with plots; it needs nothing but a browser, and can be compared with
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(crate) report: Option<PathBuf>,
+    /// Show an earlier run in that page beside this one: its page, or what --json printed; may be given again
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(crate) compare: Vec<PathBuf>,
     /// Draw progress where standard error is a terminal
     #[arg(long = "progress_reports", value_name = "BOOL", action = Set, default_value_t = true, help_heading = "Report")]
     pub(crate) progress_reports: bool,

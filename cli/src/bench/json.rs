@@ -8,6 +8,10 @@ use super::latency::OpKind;
 use super::report;
 use super::worker::{Note, Outcome, Settings};
 
+/// Shares of calls for which the latency is given that they do not exceed.
+const PERCENTILES: [f64; 14] =
+    [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99999];
+
 /// The figures of a benchmark.
 pub(crate) fn benchmark(name: &str, set: &Settings, outcome: &Outcome, cost: &Cost, stats: &Stats) -> Value {
     let total = cost.io.total();
@@ -27,6 +31,7 @@ pub(crate) fn benchmark(name: &str, set: &Settings, outcome: &Outcome, cost: &Co
         "message": report::note(outcome.note),
         "counts": note(outcome.note),
         "latency": latencies(outcome),
+        "timeline": outcome.timeline.rates().map(|(at, rate)| json!([at, rate])).collect::<Vec<_>>(),
         "per_op": {
             "system_calls": cost.syscalls.map(each),
             "enters": each(total.enters),
@@ -69,6 +74,12 @@ fn latencies(outcome: &Outcome) -> Value {
             "p99_9": at(0.999), "p99_99": at(0.9999), "max": h.max() as f64 / 1e3,
         })
     };
+    let percentiles = PERCENTILES.map(|q| json!([q, all.value_at_quantile(q) as f64 / 1e3]));
+    // From the last empty one before the first call on.
+    let filled = report::buckets(&all).collect::<Vec<_>>();
+    let first = filled.iter().position(|bucket| bucket.calls > 0).unwrap_or(0).saturating_sub(1);
+    let buckets: Vec<Value> =
+        filled[first..].iter().map(|bucket| json!([bucket.right as f64 / 1e3, bucket.calls])).collect();
     let kinds: Map<String, Value> =
         outcome.latencies.kinds().map(|(kind, h)| (OpKind::name(kind).to_string(), quantiles(h))).collect();
     json!({
@@ -76,6 +87,8 @@ fn latencies(outcome: &Outcome) -> Value {
         "timed_calls": outcome.latencies.timed,
         "calls_a_sample": outcome.latencies.calls as f64 / outcome.latencies.timed.max(1) as f64,
         "all": quantiles(&all),
+        "percentiles": percentiles,
+        "buckets": buckets,
         "kinds": kinds,
     })
 }

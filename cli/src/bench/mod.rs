@@ -8,6 +8,7 @@
 //! | [`worker`], [`workload`], [`limit`], [`data`] | threads, what they do, when they end, keys and values |
 //! | [`latency`], [`counts`], [`syscalls`] | what is measured |
 //! | [`header`], [`report`], [`repeat`], [`json`], [`monitor`] | what is shown |
+//! | [`timeline`], [`page`] | a page with plots |
 //! | [`demo`] | the demonstration |
 //!
 //! Results go to standard output, progress and notes to standard error.
@@ -23,12 +24,14 @@ mod json;
 mod latency;
 mod limit;
 mod monitor;
+mod page;
 mod plan;
 mod repeat;
 mod report;
 mod session;
 mod store_dir;
 mod syscalls;
+mod timeline;
 mod worker;
 mod workload;
 
@@ -63,9 +66,15 @@ pub(crate) fn run(args: &BenchArgs, global: &Global, line: &compat::Line) -> Res
         return demo::run(args, global, &mut out);
     }
     let steps = plan::parse(args.benchmarks.as_deref().unwrap_or(plan::DEFAULT_LIST))?;
+    let mut page = match &args.report {
+        Some(path) => Some(page::Report::begin(path, &args.compare)?),
+        None => None,
+    };
     let mut session = Session::open(args, global)?;
-    let done = run_steps(&steps, args, global.json, &mut session, &mut out);
+    let done = run_steps(&steps, args, global.json, &mut session, &mut out, page.as_mut());
     out.flush()?;
+    // A run that was stopped has a page of what it came to.
+    page.map_or(Ok(()), page::Report::end)?;
     done?;
     session.end()
 }
@@ -84,6 +93,9 @@ fn check(args: &BenchArgs) -> Result<()> {
         () if !(0.0..=700.0).contains(&args.read_random_exp_range) => {
             wrong("--read_random_exp_range: 0 to 700")
         }
+        () if args.report.is_none() && !args.compare.is_empty() => {
+            wrong("--compare: say where the page goes, with --report")
+        }
         () if args.use_existing_db && args.db.is_none() => {
             wrong("--use_existing_db: say where it is, with --db")
         }
@@ -97,20 +109,17 @@ fn run_steps(
     json: bool,
     session: &mut Session,
     out: &mut Out,
+    mut page: Option<&mut page::Report>,
 ) -> Result<()> {
     if args.bloom_bits >= 0 {
         note("ringwood: note: --bloom_bits: the store chooses the size of its filters; ignored");
     }
+    let header = header(args, session);
+    if let Some(page) = &mut page {
+        page.facts(&header);
+    }
     if !json {
-        let stats = session.stats();
-        let facts = header::Facts {
-            dir: &session.dir().display().to_string(),
-            seed: session.seed(),
-            durability: session::durability(args),
-            uncounted: session.uncounted(),
-            clock_ns: session.clock_ns(),
-        };
-        for line in header::lines(args, &stats, &facts) {
+        for line in header {
             out.line(line)?;
         }
         out.flush()?;
@@ -122,13 +131,25 @@ fn run_steps(
         } else if step.bench.is_fresh() && args.use_existing_db {
             skipped(step.name, "--use_existing_db is true", json, out)?;
         } else {
-            run_step(step, args, json, session, out)?;
+            run_step(step, args, json, session, out, page.as_deref_mut())?;
         }
     }
     if args.statistics && !json {
         out.line(format_args!("STATISTICS:\n{}", session.stats()))?;
     }
     Ok(())
+}
+
+/// What is measured and where.
+fn header(args: &BenchArgs, session: &Session) -> Vec<String> {
+    let facts = header::Facts {
+        dir: &session.dir().display().to_string(),
+        seed: session.seed(),
+        durability: session::durability(args),
+        uncounted: session.uncounted(),
+        clock_ns: session.clock_ns(),
+    };
+    header::lines(args, &session.stats(), &facts)
 }
 
 fn skipped(name: &str, why: &str, json: bool, out: &mut Out) -> Result<()> {
@@ -139,7 +160,14 @@ fn skipped(name: &str, why: &str, json: bool, out: &mut Out) -> Result<()> {
     }
 }
 
-fn run_step(step: &Step, args: &BenchArgs, json: bool, session: &mut Session, out: &mut Out) -> Result<()> {
+fn run_step(
+    step: &Step,
+    args: &BenchArgs,
+    json: bool,
+    session: &mut Session,
+    out: &mut Out,
+    mut page: Option<&mut page::Report>,
+) -> Result<()> {
     let set = session::settings(args, step.bench);
     if step.bench.is_fresh() {
         session.make_fresh()?;
@@ -157,6 +185,9 @@ fn run_step(step: &Step, args: &BenchArgs, json: bool, session: &mut Session, ou
     for _ in 0..step.runs {
         let (outcome, cost) = session.run(step.name, args, &set)?;
         repeats.add(outcome.rate(), outcome.megabytes());
+        if let Some(page) = &mut page {
+            page.add(json::benchmark(step.name, &set, &outcome, &cost, &session.stats()));
+        }
         if json {
             out.line_now(json::benchmark(step.name, &set, &outcome, &cost, &session.stats()))?;
             continue;

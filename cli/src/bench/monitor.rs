@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::flags::BenchArgs;
+use super::timeline::Timeline;
 use super::worker::Progress;
 use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::out::{note, stderr_is_terminal};
 
 const REDRAW_NS: u64 = 200_000_000;
+/// A moment is kept so often, at most.
+const KEEP_NS: u64 = 20_000_000;
 
 /// Watches one run, from a thread of its own.
 pub(crate) struct Monitor {
@@ -20,6 +23,8 @@ pub(crate) struct Monitor {
     draw: bool,
     stats_ns: u64,
     report: Option<(File, u64)>,
+    /// Whether moments are kept for a page.
+    keeps: bool,
 }
 
 impl Monitor {
@@ -37,21 +42,33 @@ impl Monitor {
             draw: args.progress_reports && stderr_is_terminal(),
             stats_ns: args.stats_interval_seconds * 1_000_000_000,
             report,
+            keeps: args.report.is_some(),
         })
     }
 
-    /// Shows how the run stands until all its threads are done.
-    pub(crate) fn watch(mut self, progress: &Progress, finished: &AtomicUsize) {
+    /// Shows how the run stands until all its threads are done, and keeps that if it is wanted.
+    pub(crate) fn watch(mut self, progress: &Progress, finished: &AtomicUsize, timeline: &mut Timeline) {
         let report_ns = self.report.as_ref().map(|r| r.1);
-        let periods =
-            [self.draw.then_some(REDRAW_NS), (self.stats_ns > 0).then_some(self.stats_ns), report_ns];
+        let periods = [
+            self.draw.then_some(REDRAW_NS),
+            (self.stats_ns > 0).then_some(self.stats_ns),
+            self.keeps.then_some(KEEP_NS),
+            report_ns,
+        ];
         let Some(tick) = periods.iter().flatten().min().copied() else { return };
         let start = clock::now_ns();
         let (mut last_stats, mut last_report) = (Moment::at(start, progress), Moment::at(start, progress));
+        let (mut drawn, mut kept) = (0, start);
         while finished.load(Relaxed) < progress.len() {
             clock::nap(Duration::from_nanos(tick.min(REDRAW_NS)));
             let now = Moment::at(clock::now_ns(), progress);
-            if self.draw {
+            // One that was woken early lies too near to the last for a rate.
+            if self.keeps && now.ns - kept >= KEEP_NS / 2 {
+                kept = now.ns;
+                timeline.add(now.ns - start, now.total());
+            }
+            if self.draw && now.ns.saturating_sub(drawn) >= REDRAW_NS {
+                drawn = now.ns;
                 let seconds = (now.ns - start) as f64 / 1e9;
                 let rate = now.total() as f64 / seconds.max(1e-9);
                 let total = now.total();

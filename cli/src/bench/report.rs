@@ -156,31 +156,41 @@ pub(crate) fn histogram(kind: &str, all: &Histogram<u64>) -> Vec<String> {
         ),
         "-".repeat(54),
     ];
-    let mut below = 0;
-    let (mut left, mut cumulative) = (0u64, 0u64);
-    for right in bounds() {
-        let up_to = all.count_between(0, right);
-        let here = up_to - below;
-        if here > 0 {
-            cumulative += here;
-            let share = 100.0 * here as f64 / count as f64;
-            let sum = 100.0 * cumulative as f64 / count as f64;
-            let marks = "#".repeat((share / 5.0 + 0.5) as usize);
-            let open = if left == 0 { '[' } else { '(' };
-            let line = format!(
-                "{open} {:>10.2}, {:>10.2} ] {here:>8} {share:>7.3}% {sum:>7.3}% {marks}",
-                micros(left),
-                micros(right)
-            );
-            lines.push(line.trim_end().to_string());
-        }
-        (below, left) = (up_to, right);
-        if below == count {
-            break;
-        }
+    let mut cumulative = 0u64;
+    for Bucket { left, right, calls } in buckets(all).filter(|bucket| bucket.calls > 0) {
+        cumulative += calls;
+        let share = 100.0 * calls as f64 / count as f64;
+        let sum = 100.0 * cumulative as f64 / count as f64;
+        let marks = "#".repeat((share / 5.0 + 0.5) as usize);
+        let open = if left == 0 { '[' } else { '(' };
+        let line = format!(
+            "{open} {:>10.2}, {:>10.2} ] {calls:>8} {share:>7.3}% {sum:>7.3}% {marks}",
+            micros(left),
+            micros(right)
+        );
+        lines.push(line.trim_end().to_string());
     }
     lines.push(String::new());
     lines
+}
+
+/// Calls whose latency lies between two bounds, in nanoseconds, the right one included.
+pub(crate) struct Bucket {
+    pub(crate) left: u64,
+    pub(crate) right: u64,
+    pub(crate) calls: u64,
+}
+
+/// Calls by latency, up to the last call; what none was in lies between those that some were in.
+pub(crate) fn buckets(all: &Histogram<u64>) -> impl Iterator<Item = Bucket> {
+    let (mut left, mut below) = (0, 0);
+    bounds().map_while(move |right| {
+        let up_to = all.count_between(0, right);
+        let bucket = Bucket { left, right, calls: up_to - below };
+        let is_over = below == all.len();
+        (left, below) = (right, up_to);
+        (!is_over).then_some(bucket)
+    })
 }
 
 /// Ends of the buckets: 10, 12, 15, 20, 25, … 80, 100, 120, … nanoseconds, to an hour and beyond.

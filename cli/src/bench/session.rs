@@ -1,6 +1,7 @@
 //! The store that benchmarks run on, from the first opening to the last removal, and one run on it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 
 use ringwood::{Compression, Db, Durability, Options, Stats, SyncMode};
 
@@ -12,7 +13,8 @@ use super::monitor::Monitor;
 use super::plan::Bench;
 use super::store_dir::{self, Holds, TempDir};
 use super::syscalls::SyscallCounter;
-use super::worker::{self, Ground, Outcome, Settings, Streams};
+use super::timeline::Timeline;
+use super::worker::{self, Ground, Outcome, Progress, Settings, Streams};
 use crate::cli::Global;
 use crate::clock;
 use crate::failure::{Failure, Result};
@@ -146,10 +148,13 @@ impl Session {
         let ground = Ground { args, data, halt, seed: self.seed, clock_ns: self.clock_ns };
         let counter = self.syscalls.as_ref().ok();
         let before = Counts::now(self.db(), counter);
-        let ended = worker::run(&ground, self.db(), set, &mut streams, |p, f| monitor.watch(p, f));
+        let mut timeline = Timeline::default();
+        let watch =
+            |progress: &Progress, finished: &AtomicUsize| monitor.watch(progress, finished, &mut timeline);
+        let ended = worker::run(&ground, self.db(), set, &mut streams, watch);
         let cost = Counts::now(self.db(), counter).since(&before);
         self.streams = streams;
-        Ok((ended?, cost))
+        Ok((Outcome { timeline, ..ended? }, cost))
     }
 
     pub(crate) fn stats(&self) -> Stats {

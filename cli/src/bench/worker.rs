@@ -10,6 +10,7 @@ use super::data::{Random, ValueData, Values};
 use super::flags::BenchArgs;
 use super::latency::{Latencies, OpKind, Sampler};
 use super::limit::{Halt, Limit, Pace};
+use super::timeline::Timeline;
 use super::workload;
 use crate::bench::plan::Bench;
 use crate::clock;
@@ -180,6 +181,8 @@ pub(crate) struct Outcome {
     pub(crate) thread_ns: u64,
     pub(crate) note: Note,
     pub(crate) latencies: Latencies,
+    /// Empty unless a report wants it.
+    pub(crate) timeline: Timeline,
 }
 
 impl Outcome {

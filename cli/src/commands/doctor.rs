@@ -56,8 +56,8 @@ fn verdict(probe: &Probe) -> Verdict {
 }
 
 fn sentence(probe: &Probe, backend: &str) -> String {
-    let ring = probe.get("io_uring", "available").filter(|f| f.level == Level::Bad);
-    let mut text = match ring {
+    let refused = |name| probe.get("io_uring", name).filter(|f| f.level == Level::Bad);
+    let mut text = match refused("available").or_else(|| refused("in use")) {
         Some(refused) => format!("Ringwood runs there with {backend}, without io_uring: {}", refused.meaning),
         None => format!("Ringwood runs there with {backend}"),
     };

@@ -8,7 +8,6 @@ use crate::failure::Result;
 use crate::open::Store;
 use crate::out::Out;
 use crate::signals::Interrupt;
-use crate::span::Span;
 
 pub(crate) fn run(args: &ScanArgs, global: &Global) -> Result<()> {
     let interrupt = Interrupt::install()?;
@@ -25,8 +24,7 @@ fn scan(args: &ScanArgs, json: bool, store: &Store, out: &mut Out, interrupt: &I
     let limit = args.limit.unwrap_or(u64::MAX);
     let mut count = 0u64;
     let mut line = String::new();
-    let [prefix, from, to] = [&args.prefix, &args.from, &args.to].map(|b| b.as_ref().map(|b| &b.0[..]));
-    if let Some(span) = Span::new(prefix, from, to).filter(|_| limit > 0) {
+    if let Some(span) = args.span.span().filter(|_| limit > 0) {
         let mut range = store.range(span.bounds())?;
         while count < limit {
             interrupt.check()?;

@@ -34,6 +34,7 @@ pub(crate) fn as_json(stats: &Stats) -> Value {
         "compactions": stats.compactions, "compaction_failures": stats.compaction_failures,
         "compaction_read_bytes": stats.compaction_read_bytes,
         "compaction_write_bytes": stats.compaction_write_bytes,
+        "pending_compaction_bytes": stats.pending_compaction_bytes(),
         "stall_seconds": stats.stall_ns as f64 / 1e9,
         "io": Class::ALL.iter().map(|&class| io(class, stats)).collect::<Map<_, _>>(),
     })
@@ -46,6 +47,7 @@ fn keyspace(keyspace: &KeyspaceStats) -> Value {
     json!({
         "name": escape(keyspace.name.as_bytes()), "levels": levels.collect::<Vec<_>>(),
         "memtables": keyspace.memtables, "memtable_bytes": keyspace.memtable_bytes,
+        "pending_compaction_bytes": keyspace.pending_compaction_bytes,
     })
 }
 

@@ -84,6 +84,11 @@ pub(super) fn of_store(stats: &Stats) -> String {
         "Bytes of all tables for each of the deepest level.",
         space_amplification(stats),
     );
+    let samples =
+        stats.keyspaces.iter().map(|k| (quoted("keyspace", &k.name), k.pending_compaction_bytes as f64));
+    let help =
+        "Bytes that wait for a compaction: level 0 once it is due, deeper levels beyond their targets.";
+    m.put("gauge", "pending_compaction_bytes", help, &samples.collect::<Vec<_>>());
     for (name, help, value) in [
         ("cache_hits_total", "Blocks found in the cache.", stats.cache.hits),
         ("cache_misses_total", "Blocks that had to be read.", stats.cache.misses),

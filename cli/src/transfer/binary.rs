@@ -56,10 +56,7 @@ impl<W: Write> Writer<W> {
 
     pub(super) fn entry(&mut self, key: &[u8], value: &[u8]) -> std::io::Result<()> {
         self.entries += 1;
-        self.frame.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        self.frame.extend_from_slice(&(value.len() as u32).to_le_bytes());
-        self.frame.extend_from_slice(key);
-        self.frame.extend_from_slice(value);
+        push_entry(key, value, &mut self.frame);
         if self.frame.len() >= FRAME_BYTES { self.entries_frame() } else { Ok(()) }
     }
 
@@ -187,6 +184,14 @@ fn read(from: &mut impl Read, bytes: &mut [u8], at: u64) -> Result<(), String> {
         std::io::ErrorKind::UnexpectedEof => cut(at),
         _ => format!("offset {at}: {e}"),
     })
+}
+
+/// Appends an entry, within the store's limits, as it is in a frame.
+pub(super) fn push_entry(key: &[u8], value: &[u8], frame: &mut Vec<u8>) {
+    frame.extend_from_slice(&(key.len() as u16).to_le_bytes());
+    frame.extend_from_slice(&(value.len() as u32).to_le_bytes());
+    frame.extend_from_slice(key);
+    frame.extend_from_slice(value);
 }
 
 /// The entries of a frame.

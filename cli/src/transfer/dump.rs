@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ringwood::{Db, Keyspace, Snapshot};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Format;
 use super::binary::Writer;
-use crate::cli::{Bytes, Global, bytes};
+use crate::cli::Global;
 use crate::escape::{escape, escape_to};
 use crate::failure::{Failure, Result};
 use crate::open::options;
 use crate::progress::Bar;
 use crate::signals::Interrupt;
-use crate::span::Span;
+use crate::span::SpanArgs;
 
 pub(crate) const HELP: &str = r#"The store is dumped as of one moment. The binary form holds all keyspaces and checksums and restores
 identically; the others hold one keyspace. The format follows the ending of FILE (.rwdump, .tsv,
-.csv, .jsonl) unless --format says it. A FILE appears when it is whole, and not before.
+.csv, .jsonl, .json) unless --format says it. A FILE appears when it is whole, and not before.
 
 Examples:
   ringwood dump data backup.rwdump
@@ -37,18 +37,11 @@ pub(crate) struct DumpArgs {
     /// File to write; standard output without it, or with -
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// How to write: binary, tsv, csv or jsonl
+    /// How to write: binary, tsv, csv, jsonl or json
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     pub(crate) format: Option<Format>,
-    /// Only keys that begin so
-    #[arg(long, value_name = "PREFIX", value_parser = bytes())]
-    pub(crate) prefix: Option<Bytes>,
-    /// Only keys from this one on
-    #[arg(long, value_name = "KEY", value_parser = bytes())]
-    pub(crate) from: Option<Bytes>,
-    /// Only keys before this one
-    #[arg(long, value_name = "KEY", value_parser = bytes())]
-    pub(crate) to: Option<Bytes>,
+    #[command(flatten)]
+    pub(crate) span: SpanArgs,
 }
 
 /// Where entries go.
@@ -57,6 +50,8 @@ enum Sink<W: Write> {
     Tsv(W),
     Csv(Box<csv::Writer<W>>),
     Jsonl(W),
+    /// And whether an entry was written.
+    Json(W, bool),
 }
 
 pub(crate) fn run(args: &DumpArgs, global: &Global) -> Result<()> {
@@ -66,7 +61,7 @@ pub(crate) fn run(args: &DumpArgs, global: &Global) -> Result<()> {
         if global.keyspace.is_some() {
             return Err(Failure::usage("a binary dump holds all keyspaces: --keyspace has no meaning there"));
         }
-        if args.prefix.is_some() || args.from.is_some() || args.to.is_some() {
+        if args.span.is_any() {
             return Err(Failure::usage("a binary dump holds all keys; take another format for some of them"));
         }
         if file.is_none() && stdout().is_terminal() {
@@ -128,6 +123,7 @@ fn write_to<W: Write>(
         Format::Binary => Sink::Binary(Box::new(Writer::new(to).map_err(out)?)),
         Format::Tsv => Sink::Tsv(to),
         Format::Jsonl => Sink::Jsonl(to),
+        Format::Json => Sink::Json(to, false),
         Format::Csv => {
             let mut writer = csv::Writer::from_writer(to);
             writer.write_record(["key", "value"]).map_err(|e| out(e.into()))?;
@@ -160,8 +156,7 @@ fn entries(
     interrupt: &Interrupt,
     mut put: impl FnMut(&[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
-    let [prefix, from, to] = [&args.prefix, &args.from, &args.to].map(|b| b.as_ref().map(|b| &b.0[..]));
-    let Some(span) = Span::new(prefix, from, to) else { return Ok(()) };
+    let Some(span) = args.span.span() else { return Ok(()) };
     for entry in snapshot.keyspace(keyspace).range(span.bounds())? {
         interrupt.check()?;
         let (key, value) = entry?;
@@ -183,7 +178,11 @@ impl<W: Write> Sink<W> {
                 to.write_all(line.as_bytes())
             }
             Self::Csv(writer) => Ok(writer.write_record([key, value])?),
-            Self::Jsonl(to) => writeln!(to, "{}", json!({ "key": escape(key), "value": escape(value) })),
+            Self::Jsonl(to) => writeln!(to, "{}", object(key, value)),
+            Self::Json(to, is_begun) => {
+                let before = if std::mem::replace(is_begun, true) { ",\n" } else { "[\n" };
+                write!(to, "{before}{}", object(key, value))
+            }
         }
     }
 
@@ -191,7 +190,15 @@ impl<W: Write> Sink<W> {
         match self {
             Self::Binary(writer) => writer.end(),
             Self::Tsv(to) | Self::Jsonl(to) => Ok(to),
+            Self::Json(mut to, is_begun) => {
+                to.write_all(if is_begun { b"\n]\n" } else { b"[]\n" })?;
+                Ok(to)
+            }
             Self::Csv(writer) => writer.into_inner().map_err(|e| std::io::Error::other(e.to_string())),
         }
     }
+}
+
+fn object(key: &[u8], value: &[u8]) -> Value {
+    json!({ "key": escape(key), "value": escape(value) })
 }

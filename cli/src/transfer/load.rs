@@ -1,22 +1,22 @@
 //! `ringwood load DB [FILE]`
 
 use std::fs::File;
-use std::io::{Read, stdin};
+use std::io::{self, Read, stdin};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use ringwood::{Db, Durability, WriteBatch};
 use serde_json::json;
 
 use super::Format;
-use super::binary::{Part, Reader, entries};
-use super::feed::{AHEAD, Counted, Feed, Message, Stop};
-use super::table::{Shape, csv};
-use super::text::{Field, jsonl, tsv};
+use super::json::{Document, Field, Fields};
+use super::parsed::{Complaint, Parsed};
+use super::pipeline::{self, Form, Next};
+use super::table::{Shape, Table};
+use super::target::{Loaded, Sorted, Target};
 use crate::cli::Global;
 use crate::failure::{Failure, Result};
 use crate::open::options;
@@ -25,9 +25,15 @@ use crate::progress::Bar;
 use crate::signals::Interrupt;
 
 pub(crate) const HELP: &str = r#"Entries go into the store over what is there; store and keyspace are made if they are not there. The
-format follows the ending of FILE (.rwdump, .tsv, .csv, .jsonl) unless --format says it. When load
-comes back with code 0 all is on the device. If it is stopped, by an error or by Ctrl-C, what it
-came to before is in the store: loading again is harmless.
+format follows the ending of FILE (.rwdump, .tsv, .csv, .jsonl, .json) unless --format says it. When
+load comes back with code 0 all is on the device.
+
+Input whose keys ascend goes straight into tables, which is faster, and all or nothing: if it is
+stopped, by an error or by Ctrl-C, nothing was loaded. Input that is in no order goes in batches: what
+came before the stop is in the store, and loading again is harmless. The last line says which.
+  --sorted auto   in bulk as long as keys ascend, in batches where they do not
+  --sorted yes    in bulk, or not at all: a key out of order is an error
+  --sorted no     in batches
 
 Exit codes: 0 all is in; 3 stopped at an error; 4 some lines were skipped (--on-error skip).
 
@@ -36,6 +42,7 @@ Examples:
   ringwood load data users.csv --key id --keyspace users        the value is the row as JSON
   ringwood load data names.csv --key id --value name
   ringwood load data events.jsonl --key /meta/id --on-error skip
+  ringwood load data countries.json                             one array, or one object of entries
   zcat words.tsv.gz | ringwood load data --format tsv --raw"#;
 
 /// What to do about a line that cannot be loaded.
@@ -54,13 +61,13 @@ pub(crate) struct LoadArgs {
     /// File to read; standard input without it, or with -
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// How to read: binary, tsv, csv or jsonl
+    /// How to read: binary, tsv, csv, jsonl or json
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     pub(crate) format: Option<Format>,
-    /// csv: the column of the key, by name or number [default: 1]; jsonl: its field, or a /pointer
+    /// csv: the column of the key, by name or number [default: 1]; jsonl, json: its field, or a /pointer
     #[arg(long, value_name = "COLUMN|FIELD")]
     pub(crate) key: Option<String>,
-    /// csv, jsonl: where the value is [default: the other column of two; else the row, the line]
+    /// Where the value is, likewise [default: the other column of two; else the row, the line, the element]
     #[arg(long, value_name = "COLUMN|FIELD")]
     pub(crate) value: Option<String>,
     /// csv: the first row holds no names
@@ -75,76 +82,102 @@ pub(crate) struct LoadArgs {
     /// At a line that cannot be loaded: stop, or skip it and tell
     #[arg(long, value_enum, value_name = "WHAT", default_value = "stop", hide_possible_values = true)]
     pub(crate) on_error: OnError,
+    /// Whether keys ascend: auto (look), yes (or fail), no (write batches)
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "auto", hide_possible_values = true)]
+    pub(crate) sorted: Sorted,
 }
 
 /// Complaints that are shown; more are counted.
 const SHOWN_MAX: u64 = 20;
 
-/// How the input is to be read, checked.
-enum Plan {
-    Binary,
-    Tsv { raw: bool },
-    Csv(Shape),
-    Jsonl { key: Option<Field>, value: Option<Field> },
-}
-
-/// What a load came to.
-#[derive(Default)]
-struct Loaded {
-    entries: u64,
-    skipped: u64,
-}
-
 pub(crate) fn run(args: &LoadArgs, global: &Global) -> Result<()> {
-    let plan = plan(args, global)?;
+    let form = form(args, global)?;
     let interrupt = Interrupt::install()?;
     // Before the store is opened: none is to be made for a file that is not there.
     let (input, total) = open_input(args)?;
     let db = options(global).create_if_missing(true).open(&args.db).map_err(Failure::of_store)?;
-    let mut loaded = Loaded::default();
-    let done = load(plan, args, global, input, total, &db, &interrupt, &mut loaded);
+    let skip = args.on_error == OnError::Skip;
+    let count = Arc::new(AtomicU64::new(0));
+    let input = Counted { from: input, count: Arc::clone(&count) };
+    let name = global.keyspace.as_deref().unwrap_or("default");
+    let mut target = Target::new(&db, name, args.sorted, skip)?;
+    let mut load = Load { target: &mut target, interrupt, skipped: 0 };
+    let mut bar = Bar::new("load");
+    let queue = match form {
+        Some(form) => pipeline::start(form, input, skip),
+        None => pipeline::start_dump(input),
+    };
+    let done = queue.and_then(|queue| load.all(&queue, skip, &mut || bar.set(count.load(Relaxed), total)));
+    let skipped = load.skipped;
+    let loaded = target.end();
     let closed = db.flush().and_then(|()| db.close());
+    drop(bar);
     if let Err(failure) = &done {
         let how = if matches!(failure, Failure::Signal(_)) { "stopped" } else { "not all could be loaded" };
-        note(format_args!(
-            "ringwood: note: {how}: {} entries are in the store; loading again is harmless",
-            loaded.entries
-        ));
+        note(format_args!("ringwood: note: {how}: {}", left(&loaded)));
     }
     done?;
     closed?;
     let mut out = Out::new();
     match global.json {
-        true => out.line_now(json!({ "entries": loaded.entries, "skipped": loaded.skipped }))?,
-        false => out.line_now(format_args!("{} entries loaded", loaded.entries))?,
+        true => out.line_now(json!({
+            "entries": loaded.entries(), "skipped": skipped, "bulk": loaded.bulk, "batched": loaded.batched,
+            "first_unsorted": loaded.first_unsorted,
+        }))?,
+        false => out.line_now(summary(&loaded))?,
     }
-    match loaded.skipped {
+    match skipped {
         0 => Ok(()),
         n => Err(Failure::Damaged(format!("{n} lines were skipped"))),
     }
 }
 
-fn plan(args: &LoadArgs, global: &Global) -> Result<Plan> {
+/// What a load that was stopped has left.
+fn left(loaded: &Loaded) -> String {
+    match loaded.entries() {
+        0 => "nothing is in the store of it".into(),
+        n => format!("{n} entries are in the store; loading again is harmless"),
+    }
+}
+
+/// What a load has done, and which way.
+fn summary(loaded: &Loaded) -> String {
+    let Loaded { bulk, batched, first_unsorted } = loaded;
+    let why = first_unsorted.as_ref().map(|first| format!(" ({first})")).unwrap_or_default();
+    match (bulk, batched) {
+        (0, 0) => "0 entries loaded".into(),
+        (n, 0) => format!("{n} entries loaded in bulk"),
+        (0, n) => format!("{n} entries loaded in batches{why}"),
+        (_, n) => format!("{} entries loaded in bulk but for {n} in batches{why}", loaded.entries()),
+    }
+}
+
+/// How the input is to be read, checked; `None` for a binary dump.
+fn form(args: &LoadArgs, global: &Global) -> Result<Option<Form>> {
     let by_name = args.file.as_deref().and_then(Format::of);
     let Some(format) = args.format.or(by_name) else {
-        return Err(Failure::usage("say what the input is: --format binary, tsv, csv or jsonl"));
+        return Err(Failure::usage("say what the input is: --format binary, tsv, csv, jsonl or json"));
     };
     let only = |given: bool, option: &str, formats: &[Format]| match given && !formats.contains(&format) {
         true => Err(Failure::Usage(format!("{option} has no meaning for this format"))),
         false => Ok(()),
     };
-    only(args.key.is_some(), "--key", &[Format::Csv, Format::Jsonl])?;
-    only(args.value.is_some(), "--value", &[Format::Csv, Format::Jsonl])?;
+    let with_fields = [Format::Csv, Format::Jsonl, Format::Json];
+    only(args.key.is_some(), "--key", &with_fields)?;
+    only(args.value.is_some(), "--value", &with_fields)?;
     only(args.no_header, "--no-header", &[Format::Csv])?;
     only(args.raw, "--raw", &[Format::Tsv])?;
-    only(global.keyspace.is_some(), "--keyspace", &[Format::Tsv, Format::Csv, Format::Jsonl])?;
-    Ok(match format {
-        Format::Binary => Plan::Binary,
-        Format::Tsv => Plan::Tsv { raw: args.raw },
-        Format::Jsonl => {
-            let field = |text: &Option<String>| text.as_deref().map(Field::of);
-            Plan::Jsonl { key: field(&args.key), value: field(&args.value) }
-        }
+    let texts = [Format::Tsv, Format::Csv, Format::Jsonl, Format::Json];
+    only(global.keyspace.is_some(), "--keyspace", &texts)?;
+    let fields = || {
+        let field = |text: &Option<String>| text.as_deref().map(Field::of);
+        Fields { key: field(&args.key), value: field(&args.value) }
+    };
+    Ok(Some(match format {
+        Format::Binary => return Ok(None),
+        Format::Tsv => Form::Tsv { raw: args.raw },
+        Format::Jsonl => Form::Jsonl(fields()),
+        Format::Json => Form::Json(Document::new(fields())),
         Format::Csv => {
             let delimiter = match args.delimiter.as_str() {
                 "\\t" => b'\t',
@@ -152,9 +185,9 @@ fn plan(args: &LoadArgs, global: &Global) -> Result<Plan> {
                 _ => return Err(Failure::usage("--delimiter: one character of ASCII, or \\t")),
             };
             let (key, value) = (args.key.clone(), args.value.clone());
-            Plan::Csv(Shape { header: !args.no_header, key, value, delimiter })
+            Form::Csv(Table::new(Shape { header: !args.no_header, key, value, delimiter }))
         }
-    })
+    }))
 }
 
 /// The input, and its size if that is known.
@@ -171,94 +204,75 @@ fn open_input(args: &LoadArgs) -> Result<(Box<dyn Read + Send>, u64)> {
     Ok((Box::new(file), meta.len()))
 }
 
-#[allow(clippy::too_many_arguments, reason = "one call; a struct would only be taken apart again")]
-fn load(
-    plan: Plan,
-    args: &LoadArgs,
-    global: &Global,
-    input: Box<dyn Read + Send>,
-    total: u64,
-    db: &Db,
-    interrupt: &Interrupt,
-    loaded: &mut Loaded,
-) -> Result<()> {
-    let keyspace = db.keyspace(global.keyspace.as_deref().unwrap_or("default"))?;
-    let (to, messages) = sync_channel(AHEAD);
-    let count = Arc::new(AtomicU64::new(0));
-    let input = Counted { from: input, count: Arc::clone(&count) };
-    let mut feed = Feed::new(db.clone(), keyspace, args.on_error == OnError::Skip, to.clone());
-    let parser = move || {
-        if let Err(Stop::Failed(why)) = parse(&plan, input, &mut feed).and_then(|()| feed.send()) {
-            // If nobody listens any more, nobody wants to know.
-            let _ = to.send(Message::Failed(why));
-        }
-    };
-    let builder = std::thread::Builder::new().name("parser".into());
-    builder.spawn(parser).map_err(|e| Failure::store(format!("cannot start a thread: {e}")))?;
-    let mut bar = Bar::new("load");
-    write_all(&messages, db, interrupt, loaded, &mut || bar.set(count.load(Relaxed), total))
+/// Input whose bytes are counted, for the progress bar.
+struct Counted<R> {
+    from: R,
+    count: Arc<AtomicU64>,
 }
 
-fn parse(plan: &Plan, input: impl Read, feed: &mut Feed) -> Result<(), Stop> {
-    match plan {
-        Plan::Tsv { raw } => tsv(input, *raw, feed),
-        Plan::Csv(shape) => csv(input, shape, feed),
-        Plan::Jsonl { key, value } => jsonl(input, key.as_ref(), value.as_ref(), feed),
-        Plan::Binary => {
-            let input = std::io::BufReader::with_capacity(256 << 10, input);
-            let mut reader = Reader::new(input).map_err(Stop::Failed)?;
-            loop {
-                match reader.next() {
-                    Ok(Part::End) => return Ok(()),
-                    Ok(Part::Keyspace(name)) => feed.keyspace(&name)?,
-                    Ok(Part::Entries(payload)) => {
-                        for (key, value) in entries(&payload) {
-                            feed.put(0, 0, key, value)?;
-                        }
-                    }
-                    Err(why) => {
-                        feed.send()?;
-                        return Err(Stop::Failed(why));
-                    }
-                }
-            }
-        }
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buf)?;
+        self.count.fetch_add(n as u64, Relaxed);
+        Ok(n)
     }
 }
 
-/// Writes what the parser gives, until it has given all or a signal comes.
-fn write_all(
-    messages: &Receiver<Message>,
-    db: &Db,
-    interrupt: &Interrupt,
-    loaded: &mut Loaded,
-    tick: &mut dyn FnMut(),
-) -> Result<()> {
-    loop {
-        interrupt.check()?;
-        tick();
-        match messages.recv_timeout(Duration::from_millis(100)) {
-            Ok(Message::Batch(batch, count)) => {
-                store(db, &batch)?;
-                loaded.entries += count;
-            }
-            Ok(Message::Skipped(complaint)) => {
-                loaded.skipped += 1;
-                match loaded.skipped {
-                    n if n <= SHOWN_MAX => note(format_args!("ringwood: skipped: {complaint}")),
-                    n if n == SHOWN_MAX + 1 => note("ringwood: further skipped lines are counted, not shown"),
-                    _ => {}
-                }
-            }
-            Ok(Message::Failed(why)) => return Err(Failure::Store(why)),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        }
-    }
+/// The side that writes.
+struct Load<'a, 'db> {
+    target: &'a mut Target<'db>,
+    interrupt: Interrupt,
+    skipped: u64,
 }
 
-/// The one place where entries enter the store: without the log, since the load ends with a flush and may be done again. Input that
-/// is sorted could go into tables at once from here.
-fn store(db: &Db, batch: &WriteBatch) -> Result<()> {
-    Ok(db.write(batch, Durability::None)?)
+impl Load<'_, '_> {
+    /// Takes what the parsers give, until they have given all or a signal comes.
+    fn all(&mut self, queue: &Receiver<Next>, skip: bool, tick: &mut dyn FnMut()) -> Result<()> {
+        while let Some(next) = self.wait(queue, tick)? {
+            match next {
+                Next::Piece(outcome) => match self.wait(&outcome, tick)? {
+                    Some(parsed) => self.take(&parsed, skip)?,
+                    None => return Err(Failure::store("a thread that parses has ended before its time")),
+                },
+                Next::Entries(parsed) => self.take(&parsed, skip)?,
+                Next::Keyspace(name) => self.target.keyspace(&name)?,
+                Next::Failed(why) => return Err(Failure::Store(why)),
+            }
+        }
+        self.target.finish()
+    }
+
+    /// The next of a channel; `None` if nothing comes any more.
+    fn wait<T>(&self, from: &Receiver<T>, tick: &mut dyn FnMut()) -> Result<Option<T>> {
+        loop {
+            self.interrupt.check()?;
+            tick();
+            match from.recv_timeout(Duration::from_millis(100)) {
+                Ok(next) => return Ok(Some(next)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+    }
+
+    fn take(&mut self, parsed: &Parsed, skip: bool) -> Result<()> {
+        self.target.take(parsed)?;
+        for complaint in parsed.complaints.iter().cloned().chain(std::mem::take(&mut self.target.complaints))
+        {
+            if !skip {
+                return Err(Failure::Store(complaint.to_string()));
+            }
+            self.tell(&complaint);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, complaint: &Complaint) {
+        self.skipped += 1;
+        match self.skipped {
+            n if n <= SHOWN_MAX => note(format_args!("ringwood: skipped: {complaint}")),
+            n if n == SHOWN_MAX + 1 => note("ringwood: further skipped lines are counted, not shown"),
+            _ => {}
+        }
+    }
 }

@@ -4,15 +4,21 @@
 //! |---|---|
 //! | [`dump`], [`load`] | the commands |
 //! | [`binary`] | the form that holds a whole store; its page is `docs/format-dump.md` |
-//! | [`text`] | tab-separated lines and JSON lines |
-//! | [`table`] | CSV |
-//! | [`feed`] | entries on their way into the store, and complaints |
+//! | [`text`], [`table`], [`json`] | parsers: tab-separated lines, CSV, JSON |
+//! | [`cut`], [`piece`] | an input cut into pieces of whole records |
+//! | [`pipeline`], [`parsed`] | pieces parsed by several threads, in order |
+//! | [`target`] | entries on their way into the store |
 
 mod binary;
+mod cut;
 pub(crate) mod dump;
-mod feed;
+mod json;
 pub(crate) mod load;
+mod parsed;
+mod piece;
+mod pipeline;
 mod table;
+mod target;
 mod text;
 
 use std::path::Path;
@@ -30,6 +36,8 @@ pub(crate) enum Format {
     Csv,
     /// An object a line
     Jsonl,
+    /// One array or one object
+    Json,
 }
 
 impl Format {
@@ -40,6 +48,7 @@ impl Format {
             "tsv" | "tab" => Some(Self::Tsv),
             "csv" => Some(Self::Csv),
             "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "json" => Some(Self::Json),
             _ => None,
         }
     }

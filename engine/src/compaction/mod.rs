@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use part::PartJob;
-pub(crate) use picker::{Busy, Limits, Pick, pending_bytes, pick, pick_all, pick_level0};
+pub(crate) use picker::{Busy, Limits, Pick, pending_bytes, pick, pick_all, pick_level0, waiting_bytes};
 
 use crate::manifest::{Edit, LEVELS};
 use crate::store::Store;

@@ -79,6 +79,12 @@ pub(crate) fn pending_bytes(version: &Version, limits: Limits) -> u64 {
     (base..LEVELS - 1).map(|l| version.level_bytes(l).saturating_sub(targets[l])).sum()
 }
 
+/// Bytes that wait for a compaction: level 0 as a whole once it is due, and what the deeper levels hold beyond their targets.
+pub(crate) fn waiting_bytes(version: &Version, limits: Limits) -> u64 {
+    let is_due = level0_score(version, limits) >= 1.0;
+    pending_bytes(version, limits) + if is_due { version.level_bytes(0) } else { 0 }
+}
+
 /// How much level 0 wants to be compacted: from 1 on.
 fn level0_score(version: &Version, limits: Limits) -> f64 {
     let by_bytes = version.level_bytes(0) as f64 / limits.l0_bytes as f64;

@@ -283,7 +283,7 @@ impl State {
                 if self.keyspaces.insert(*keyspace, fresh).is_some() {
                     return Err(format!("keyspace {keyspace} is added twice"));
                 }
-                self.next_keyspace = self.next_keyspace.max(keyspace + 1);
+                self.next_keyspace = self.next_keyspace.max(keyspace.saturating_add(1));
             }
             Edit::KeyspaceDrop { keyspace } => {
                 self.keyspaces
@@ -292,7 +292,7 @@ impl State {
             }
             Edit::TableAdd { keyspace, level, meta } => {
                 self.keyspace(*keyspace)?.levels[*level as usize].push(meta.clone());
-                self.next_file = self.next_file.max(meta.id + 1);
+                self.next_file = self.next_file.max(meta.id.saturating_add(1));
             }
             Edit::TableRemove { keyspace, level, id } => {
                 let tables = &mut self.keyspace(*keyspace)?.levels[*level as usize];

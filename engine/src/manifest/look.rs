@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use ringwood_ring::{Disk, IoErrorKind, Lane, OpenOptions, PAGE, page_ceil, read_file};
+use ringwood_ring::{Disk, File, IoErrorKind, Lane, OpenOptions, PAGE, page_ceil, read_file};
 
 use super::edit::{self, Edit, State};
 use super::record::{self, BadHeader, FileHeader};
-use super::{FILE_BYTES_MAX, current_text};
+use super::{CAPACITY_MIN, capacity_for, current_text};
 use crate::files::{CURRENT, FileName};
 use crate::{Error, ErrorKind, Result};
 
@@ -27,10 +27,26 @@ pub(crate) fn look(disk: &dyn Disk, lane: &mut dyn Lane, path: &Path) -> Result<
         IoErrorKind::NotFound => Error::corrupt(path, None, "CURRENT names it and it does not exist"),
         _ => e.into(),
     })?;
-    let mut bytes = read_file(disk, lane, &file, FILE_BYTES_MAX)?;
-    // As opening does it: padding that is missing was nothing.
+    parse(path, &read(disk, lane, &file)?)
+}
+
+/// Reads a manifest: whole pages, and no more than its first record warrants, however long the file is.
+pub(super) fn read(disk: &dyn Disk, lane: &mut dyn Lane, file: &File) -> Result<Vec<u8>> {
+    let mut bytes = read_file(disk, lane, file, CAPACITY_MIN as u64)?;
+    if bytes.len() == CAPACITY_MIN {
+        let snapshot = record::claimed_bytes(&bytes);
+        if PAGE + snapshot > CAPACITY_MIN {
+            bytes = read_file(disk, lane, file, (PAGE + snapshot) as u64)?;
+        }
+        let is_sound =
+            FileHeader::decode(&bytes).is_ok_and(|header| !record::scan(header, &bytes).payloads.is_empty());
+        if is_sound && capacity_for(snapshot) > CAPACITY_MIN {
+            bytes = read_file(disk, lane, file, capacity_for(snapshot) as u64)?;
+        }
+    }
+    // Records fill whole pages. One that lost some of its padding has lost nothing.
     bytes.resize(page_ceil(bytes.len()), 0);
-    parse(path, &bytes)
+    Ok(bytes)
 }
 
 /// The number of the manifest that `CURRENT` in `dir` names.
@@ -90,6 +106,9 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Contents> {
                 break;
             }
         }
+    }
+    if contents.damage.is_none() {
+        contents.damage = contents.state.check().err().map(|what| Error::corrupt(path, None, what));
     }
     Ok(contents)
 }

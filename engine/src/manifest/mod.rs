@@ -14,6 +14,7 @@
 //! 5. After a failed write or sync nothing more is appended ([`Manifest::append`] fails from then on): what the
 //!    device holds is unknown until it is read again at the next open.
 
+mod check;
 mod edit;
 mod look;
 mod record;
@@ -25,6 +26,7 @@ use ringwood_ring::{
     Disk, File, IoErrorKind, Lane, OpenOptions, PAGE, copy_in, page_ceil, read_file, sync_file, write_exact,
 };
 
+pub(crate) use check::SEQ_LIMIT;
 pub(crate) use edit::{Edit, KeyspaceState, LEVELS, State, TableMeta};
 pub(crate) use look::{Contents, look, named_by_current, parse_current};
 use record::FileHeader;
@@ -36,8 +38,6 @@ use crate::{Error, ErrorKind, Result};
 const CAPACITY_MIN: usize = 64 * PAGE;
 /// The errno of a path that leads to, or through, a file.
 const ENOTDIR: i32 = 20;
-/// Bound on a manifest's size when it is read.
-const FILE_BYTES_MAX: u64 = 2 << 30;
 
 /// The manifest in force. One caller at a time (the engine keeps it under a lock).
 pub(crate) struct Manifest {
@@ -71,9 +71,7 @@ impl Manifest {
             IoErrorKind::NotFound => Error::corrupt(&path, None, "CURRENT names it and it does not exist"),
             _ => e.into(),
         })?;
-        let mut bytes = read_file(&*disk, &mut *lane, &file, FILE_BYTES_MAX)?;
-        // Records fill whole pages. One that lost some of its padding has lost nothing.
-        bytes.resize(page_ceil(bytes.len()), 0);
+        let bytes = look::read(&*disk, &mut *lane, &file)?;
         let contents = look::parse(&path, &bytes)?;
         if let Some(error) = contents.damage {
             return Err(error);
@@ -191,7 +189,7 @@ impl Manifest {
             _ => {}
         }
         let file = disk.open(&path, OpenOptions::CREATE)?;
-        let capacity = page_ceil((4 * record.len()).max(CAPACITY_MIN));
+        let capacity = capacity_for(record.len());
         disk.allocate(&file, capacity as u64)?;
         let mut bytes = header.encode().to_vec();
         bytes.extend(&record);
@@ -204,6 +202,11 @@ impl Manifest {
         let dir = dir.to_path_buf();
         Ok(Self { disk, lane, dir, file, header, state, end, next_index: 1, capacity, failed: None })
     }
+}
+
+/// Bytes of a manifest whose first record, the snapshot, takes so many. It never grows: when it is full, a new one is made.
+fn capacity_for(snapshot: usize) -> usize {
+    page_ceil((4 * snapshot).max(CAPACITY_MIN))
 }
 
 /// The lane that opening and the manifest use.

@@ -82,6 +82,12 @@ pub(crate) fn encode(file: FileHeader, index: u64, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Bytes that the first record of a manifest would take by its own account; nothing is verified.
+pub(crate) fn claimed_bytes(manifest: &[u8]) -> usize {
+    let len = manifest.get(PAGE + 4..PAGE + 8).map_or(0, |len| LittleEndian::read_u32(len) as usize);
+    page_ceil(HEADER_BYTES + len.min(PAYLOAD_BYTES_MAX))
+}
+
 /// A record at the start of `bytes`: its index, payload, and length in bytes. `None` if there is no whole, sound one.
 fn decode(file: FileHeader, bytes: &[u8]) -> Option<(u64, &[u8], usize)> {
     let len = LittleEndian::read_u32(bytes.get(4..8)?) as usize;

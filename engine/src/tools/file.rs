@@ -178,7 +178,7 @@ fn table_items(reach: &mut Reach, path: &Path, file: &File, records: bool, sink:
     // The number that the table was written under; a damaged footer is told by the opening.
     let id =
         last_page(reach, file)?.get(16..24).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
-    let table = reach.table(path, id)?;
+    let table = reach.table(path, id, None)?;
     let p = table.properties();
     let fields = vec![
         ("table", Field::Number(id)),

@@ -46,8 +46,13 @@ impl Reach {
         Ok(Self { disk, lane, cache })
     }
 
-    fn table(&mut self, path: &Path, id: u64) -> Result<Arc<Table>> {
-        Ok(Table::open(&self.disk, &mut *self.lane, &self.cache, path, id)?)
+    /// Opens a table. `assigned_seq` is the sequence number of all its entries, if the manifest has one for them.
+    fn table(&mut self, path: &Path, id: u64, assigned_seq: Option<u64>) -> Result<Arc<Table>> {
+        let mut table = Table::open(&self.disk, &mut *self.lane, &self.cache, path, id)?;
+        if let Some(seq) = assigned_seq {
+            Arc::get_mut(&mut table).expect("nobody else has it yet").assign_seq(seq)?;
+        }
+        Ok(table)
     }
 }
 

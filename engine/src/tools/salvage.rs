@@ -15,7 +15,7 @@ use ringwood_wal::WalError;
 
 use super::{Inspector, Problem, Progress, verify};
 use crate::files::{self, FileName};
-use crate::manifest::{self, Contents, State};
+use crate::manifest::{self, Contents, State, TableMeta};
 use crate::{Db, Durability, Error, ErrorKind, Keyspace, Options, Result, WriteBatch, batch};
 
 /// The keyspace for tables of which nobody knows where they belong.
@@ -81,6 +81,14 @@ struct Known {
     is_whole: bool,
 }
 
+/// A table.
+#[derive(Clone)]
+struct Found {
+    keyspace: String,
+    /// Of one that was loaded. Without a manifest to tell it, its entries count as older than all others.
+    assigned_seq: Option<u64>,
+}
+
 impl Inspector {
     /// What the manifest says, or as much of it as can be read.
     fn state(&mut self, saved: &mut Salvaged) -> Result<Known> {
@@ -128,9 +136,10 @@ impl Inspector {
         tell: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<()> {
         let mut groups: BTreeMap<String, Vec<Arc<Table>>> = BTreeMap::new();
-        for (id, keyspace) in self.table_ids(known)? {
+        for (id, found) in self.table_ids(known)? {
             let path = files::table(&self.dir, id);
-            match self.reach.table(&path, id) {
+            let Found { keyspace, assigned_seq } = found;
+            match self.reach.table(&path, id, assigned_seq) {
                 Ok(table) => groups.entry(keyspace).or_default().push(table),
                 Err(error) if matches!(error.kind(), ErrorKind::Exhausted | ErrorKind::Unsupported) => {
                     return Err(error);
@@ -171,11 +180,13 @@ impl Inspector {
         Ok(())
     }
 
-    /// Numbers of the tables to read, and the keyspace of each.
-    fn table_ids(&self, known: &Known) -> Result<BTreeMap<u64, String>> {
+    /// Numbers of the tables to read, and what is known of each.
+    fn table_ids(&self, known: &Known) -> Result<BTreeMap<u64, Found>> {
         let mut ids = BTreeMap::new();
         for keyspace in known.state.keyspaces.values() {
-            ids.extend(keyspace.levels.iter().flatten().map(|t| (t.id, keyspace.name.clone())));
+            let found =
+                |t: &TableMeta| Found { keyspace: keyspace.name.clone(), assigned_seq: t.assigned_seq() };
+            ids.extend(keyspace.levels.iter().flatten().map(|t| (t.id, found(t))));
         }
         if known.is_whole {
             return Ok(ids);
@@ -185,10 +196,11 @@ impl Inspector {
             (Some(only), None) => only,
             _ => LOST.to_owned(),
         };
+        let unknown = Found { keyspace: home, assigned_seq: None };
         let mut there = BTreeMap::new();
         for name in self.reach.disk.list(&self.dir)? {
             if let Some(FileName::Table(id)) = FileName::parse(&name) {
-                there.insert(id, ids.get(&id).unwrap_or(&home).clone());
+                there.insert(id, ids.get(&id).unwrap_or(&unknown).clone());
             }
         }
         Ok(there)

@@ -55,6 +55,8 @@ pub struct TableInfo {
     pub seq_min: u64,
     /// Greatest sequence number.
     pub seq_max: u64,
+    /// The sequence number that the manifest gives to all entries of a table that was loaded, which has none of its own.
+    pub assigned_seq: Option<u64>,
     /// First key.
     pub smallest: Vec<u8>,
     /// Last key.
@@ -71,6 +73,7 @@ impl TableInfo {
             tombstones: meta.tombstones,
             seq_min: meta.seq_min,
             seq_max: meta.seq_max,
+            assigned_seq: meta.assigned_seq(),
             smallest: meta.smallest.to_vec(),
             largest: meta.largest.to_vec(),
         }

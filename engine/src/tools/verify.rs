@@ -147,7 +147,7 @@ impl Inspector {
         report: &mut Report,
         tell: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let table = match self.reach.table(&info.path, info.id) {
+        let table = match self.reach.table(&info.path, info.id, info.assigned_seq) {
             Ok(table) => table,
             Err(error) => {
                 let what = match error.kind() {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::namespace::{OPEN_FLAGS, check_regular};
 use crate::{DirLock, IoError, IoErrorKind, Result};
 
 /// Directories that this process owns, by device and inode: two paths to one directory are one.
@@ -52,8 +53,12 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Box<dyn DirLock>> {
     let identity = (meta.dev(), meta.ino());
     let path = dir.join("LOCK");
     let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(&path).map_err(|e| fail(&e))?;
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(OPEN_FLAGS);
+    let opened = options.open(&path);
+    let mut file = opened
+        .map_err(|e| IoError::from_errno("open", &path, None, e.raw_os_error().unwrap_or(libc::EIO)))?;
+    // Our number is written into it.
+    check_regular(&file, &path)?;
     for attempt in 1.. {
         // Dropped before the registry forgets it, see `Drop`: so the registry is asked first.
         let mut owned = OWNED.lock().unwrap_or_else(PoisonError::into_inner);

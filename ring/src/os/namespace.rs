@@ -1,4 +1,7 @@
 //! Opening, naming, sizing and mapping files by plain system calls.
+//!
+//! What is opened is a regular file under its own name: a symbolic link there, which may lead anywhere, is not followed, and a pipe or a device
+//! is refused. So whoever gives us a directory cannot make us write outside of it, or wait for ever.
 
 use std::fs::OpenOptions as StdOpenOptions;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 use memmap2::MmapOptions;
-use rustix::fs::{AtFlags, FallocateFlags, StatxFlags};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 use crate::file::Handle;
@@ -31,44 +34,63 @@ pub(crate) fn fd(file: &File) -> BorrowedFd<'_> {
 /// Opens `path`; with `direct`, without the page cache where the file system can and its alignment is at most [`PAGE`].
 #[allow(clippy::disallowed_methods, reason = "this is the boundary")]
 pub(crate) fn open(path: &Path, options: OpenOptions) -> Result<File> {
-    let try_open = |direct: bool| {
+    let try_open = |direct: bool, create: Create| {
         let mut o = StdOpenOptions::new();
         o.read(true).write(options.write).mode(0o600);
-        o.create(options.create == Create::IfMissing).create_new(options.create == Create::New);
-        if direct {
-            o.custom_flags(libc::O_DIRECT);
-        }
+        o.create(create == Create::IfMissing).create_new(create == Create::New);
+        o.custom_flags(OPEN_FLAGS | if direct { libc::O_DIRECT } else { 0 });
         o.open(path)
     };
-    let opened = match try_open(options.direct) {
+    let opened = match try_open(options.direct, options.create) {
         // A file system without O_DIRECT answers EINVAL, and may have created the file already.
         Err(e) if options.direct && e.raw_os_error() == Some(libc::EINVAL) => {
-            let again = StdOpenOptions::new().read(true).write(options.write).open(path);
-            (again.or_else(|_| try_open(false)), false)
+            (try_open(false, Create::Never).or_else(|_| try_open(false, options.create)), false)
         }
         other => (other, options.direct),
     };
-    let (file, direct) = (opened.0.map_err(|e| std_error("open", path, &e))?, opened.1);
-    if direct && !direct_alignment_fits(file.as_fd()) {
-        drop(file);
-        let buffered = StdOpenOptions::new().read(true).write(options.write).open(path);
-        let file = buffered.map_err(|e| std_error("open", path, &e))?;
-        return Ok(File::new(path.to_path_buf(), false, Handle::Os(file.into())));
+    let (mut file, mut direct) = (opened.0.map_err(|e| std_error("open", path, &e))?, opened.1);
+    if !check_regular(&file, path)? && direct {
+        file = try_open(false, Create::Never).map_err(|e| std_error("open", path, &e))?;
+        check_regular(&file, path)?;
+        direct = false;
     }
+    // Not to wait was for the opening alone: io_uring takes the flag as a wish of each operation.
+    let flags = if direct { OFlags::DIRECT } else { OFlags::empty() };
+    rustix::fs::fcntl_setfl(&file, flags).map_err(|e| errno("open", path, e))?;
     Ok(File::new(path.to_path_buf(), direct, Handle::Os(file.into())))
 }
 
-/// Asks the kernel (statx, 6.1) for the alignment that direct I/O needs; an older kernel's silence means its logical block
-/// size, which no common device has larger than a page.
-fn direct_alignment_fits(fd: BorrowedFd<'_>) -> bool {
-    match rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN) {
-        Ok(s) if s.stx_mask & StatxFlags::DIOALIGN.bits() != 0 => {
-            // 0 says that this file has no direct I/O at all.
-            let fits = |align: u32| align != 0 && align as usize <= PAGE;
-            fits(s.stx_dio_mem_align) && fits(s.stx_dio_offset_align)
+/// Neither follow a link, nor wait for the other end of a pipe.
+pub(super) const OPEN_FLAGS: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+/// Refuses what is no regular file; of one that is, says whether its direct I/O, if it has any, can do with pages.
+///
+/// The kernel tells the alignment since 6.1 (statx); an older one's silence means its logical block size, which no common device has
+/// larger than a page.
+pub(super) fn check_regular(file: impl AsFd, path: &Path) -> Result<bool> {
+    let wanted = StatxFlags::TYPE | StatxFlags::DIOALIGN;
+    let found = rustix::fs::statx(&file, c"", AtFlags::EMPTY_PATH, wanted);
+    let (mode, found) = match found {
+        Ok(found) => (u32::from(found.stx_mode), Some(found)),
+        // A seccomp profile may know no statx.
+        Err(_) => (rustix::fs::fstat(&file).map_err(|e| errno("open", path, e))?.st_mode, None),
+    };
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(IoError::from_errno("open", path, None, libc::EISDIR)),
+        other => {
+            let hint = format!(
+                "it is no file but a {other:?}, which nobody of ours put there; remove it, and restore the file from a copy"
+            );
+            return Err(IoError::new("open", path, IoErrorKind::Failed, hint));
         }
-        _ => true,
     }
+    Ok(found.is_none_or(|found| {
+        // 0 says that this file has no direct I/O at all.
+        let fits = |align: u32| align != 0 && align as usize <= PAGE;
+        found.stx_mask & StatxFlags::DIOALIGN.bits() == 0
+            || (fits(found.stx_dio_mem_align) && fits(found.stx_dio_offset_align))
+    }))
 }
 
 pub(crate) fn len(file: &File) -> Result<u64> {
@@ -110,8 +132,14 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     std::fs::remove_file(path).map_err(|e| std_error("remove", path, &e))
 }
 
+/// Makes a directory. Where there is a symbolic link already, that is not "exists already" but an error of its own (ELOOP).
+#[allow(clippy::disallowed_methods, reason = "this is the boundary")]
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new().mode(0o700).create(path).map_err(|e| std_error("create directory", path, &e))
+    let made = std::fs::DirBuilder::new().mode(0o700).create(path);
+    made.map_err(|e| match e.raw_os_error() {
+        Some(libc::EEXIST) if path.is_symlink() => errno("create directory", path, Errno::LOOP),
+        _ => std_error("create directory", path, &e),
+    })
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the boundary")]
@@ -123,7 +151,10 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
 
 #[allow(clippy::disallowed_methods, reason = "this is the boundary")]
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
-    let handle = std::fs::File::open(dir).map_err(|e| std_error("open", dir, &e))?;
+    // Nothing else: the opening of a pipe would wait for its other end.
+    let mut options = StdOpenOptions::new();
+    let opened = options.read(true).custom_flags(libc::O_DIRECTORY).open(dir);
+    let handle = opened.map_err(|e| std_error("open", dir, &e))?;
     loop {
         match rustix::fs::fsync(&handle) {
             Err(Errno::INTR) => {}

@@ -47,7 +47,7 @@ pub(super) fn file_system(probe: &mut Probe, dir: &Path) -> Option<Mount> {
             "free space",
             value,
             level,
-            "compaction needs room for its outputs before it frees its inputs",
+            "compaction needs room for its outputs before it frees its inputs: keep as much free as the largest keyspace takes",
         );
     }
     mount
@@ -60,11 +60,15 @@ fn judge(kind: &str) -> (Level, &'static str) {
             Level::Ok,
             "copies on write: files of the log are not overwritten in place, so commits cost more metadata",
         ),
-        "tmpfs" | "ramfs" => (Level::Warn, "lives in memory: nothing survives a reboot, whatever is synced"),
+        "tmpfs" | "ramfs" => (
+            Level::Warn,
+            "lives in memory: nothing survives a reboot, whatever is synced; use a disk for a store that is to last",
+        ),
         "overlay" => (Level::Warn, "a container's layer: use a volume for a store that is to last"),
-        "nfs" | "nfs4" | "cifs" | "smb3" | "9p" | "fuse" | "virtiofs" | "ceph" => {
-            (Level::Warn, "what a sync promises, and whether locks hold, is up to the server")
-        }
+        "nfs" | "nfs4" | "cifs" | "smb3" | "9p" | "fuse" | "virtiofs" | "ceph" => (
+            Level::Warn,
+            "what a sync promises, and whether locks hold, is up to the server; a local disk is safer",
+        ),
         _ => (Level::Ok, "not a file system that is regularly tested with"),
     }
 }
@@ -109,15 +113,23 @@ pub(super) fn trial(probe: &mut Probe, dir: &Path) {
 }
 
 fn try_file(probe: &mut Probe, dir: &Path, path: &Path) -> Result<()> {
-    let disk = open_disk(IoChoice::Uring, 64 << 10, UringConfig::default())
-        .or_else(|_| open_disk(IoChoice::Syscalls, 64 << 10, UringConfig::default()))?;
+    let disk = match open_disk(IoChoice::Uring, 64 << 10, UringConfig::default()) {
+        Ok(disk) => disk,
+        Err(why) => {
+            // Where no ring at all can be had, that was said.
+            if probe.get("io_uring", "available").is_some_and(|f| f.level == Level::Ok) {
+                probe.add("io_uring", "in use", "no", Level::Bad, why.to_string());
+            }
+            open_disk(IoChoice::Syscalls, 64 << 10, UringConfig::default())?
+        }
+    };
     let file = disk.open(path, OpenOptions::CREATE)?;
     if file.is_direct() {
         let meaning = "reads and writes bypass the page cache, so that memory is used once";
         probe.add(TOPIC, "O_DIRECT", "yes", Level::Ok, meaning);
     } else {
-        let meaning =
-            "files are read and written through the page cache, which takes memory beside the block cache";
+        let meaning = "files are read and written through the page cache, which takes memory beside the block cache; use ext4 or \
+                       xfs, or give the store less memory";
         probe.add(TOPIC, "O_DIRECT", "no", Level::Warn, meaning);
     }
     if let Ok(s) = rustix::fs::statx(os::fd(&file), c"", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN)

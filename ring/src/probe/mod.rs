@@ -1,9 +1,10 @@
 //! What the kernel, the limits of this process and the file system of a directory allow, and what that means for a store
-//! there. Everything that can be is found out by doing. Any thread may ask; it takes some milliseconds.
+//! there. Everything that can be is found out by doing. Any thread may ask; it takes half a second.
 
 mod device;
 mod files;
 mod rings;
+mod speed;
 
 use std::path::Path;
 
@@ -68,7 +69,8 @@ impl Probe {
     }
 }
 
-/// Finds out what a store in `dir` can count on. Writes one small file there and removes it; `dir` itself is not created.
+/// Finds out what a store in `dir` can count on. Writes two files there, the larger one of 16 MiB, and removes them; `dir` itself is not
+/// created.
 ///
 /// ```
 /// let probe = ringwood_ring::probe::report(std::env::temp_dir().as_path());
@@ -87,5 +89,6 @@ pub fn report(dir: &Path) -> Probe {
     let file_system = files::file_system(&mut probe, dir);
     files::trial(&mut probe, dir);
     device::device(&mut probe, dir, file_system.as_ref());
+    speed::speed(&mut probe, dir);
     probe
 }

@@ -22,7 +22,8 @@ pub(super) fn kernel(probe: &mut Probe, host: &Host) {
             0 => (Level::Ok, "every process may use io_uring"),
             1 => (
                 Level::Warn,
-                "only privileged processes and members of kernel.io_uring_group may use io_uring",
+                "only privileged processes and members of kernel.io_uring_group may use io_uring; join that group, or set the \
+                 sysctl to 0",
             ),
             _ => (Level::Bad, "no process may use io_uring; set the sysctl to 0 to allow it"),
         };

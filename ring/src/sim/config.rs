@@ -134,6 +134,24 @@ pub enum FaultOp {
     MisdirectWrite,
 }
 
+impl FaultOp {
+    /// Those that fail and say so: all but the lies.
+    pub const ERRORS: [Self; 12] = [
+        Self::Read,
+        Self::Write,
+        Self::Sync,
+        Self::SyncDir,
+        Self::Open,
+        Self::Create,
+        Self::Rename,
+        Self::Remove,
+        Self::Allocate,
+        Self::Truncate,
+        Self::List,
+        Self::Map,
+    ];
+}
+
 /// How often a [`FaultPlan`] strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Times {

@@ -12,7 +12,7 @@ use crate::os::fd;
 use crate::{Completion, Counters, Lane, LaneSpec, Op, Result};
 
 #[derive(Debug)]
-pub(super) struct SyscallLane {
+pub(crate) struct SyscallLane {
     counters: Arc<Counters>,
     spec: LaneSpec,
     /// Token, operation, and whether the next one is linked to it.
@@ -21,7 +21,7 @@ pub(super) struct SyscallLane {
 }
 
 impl SyscallLane {
-    pub(super) fn new(counters: Arc<Counters>, spec: LaneSpec) -> Self {
+    pub(crate) fn new(counters: Arc<Counters>, spec: LaneSpec) -> Self {
         let depth = spec.depth.max(1).next_power_of_two();
         Self { counters, spec: LaneSpec { depth, ..spec }, queued: VecDeque::new(), done: VecDeque::new() }
     }

@@ -5,6 +5,8 @@ mod lane;
 
 use std::sync::Arc;
 
+pub(crate) use lane::SyscallLane;
+
 use crate::{Arena, Caps, Counters, Disk, Lane, LaneSpec, Result, os};
 
 /// A disk through plain system calls.

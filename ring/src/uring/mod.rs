@@ -42,12 +42,12 @@ mod ring_tests;
 mod tests;
 
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use self::buffers::Registry;
 use self::build::{Build, OwnRing};
-pub use self::config::{RegisteredBuffers, UringConfig};
+pub use self::config::{RegisteredBuffers, Restrict, UringConfig};
 use self::core::Core;
 use self::fork::Process;
 pub(crate) use self::inspect::{Survey, survey};
@@ -56,6 +56,7 @@ pub(crate) use self::refusal::Refusal;
 use self::refusal::ring_path;
 use self::setup::{Flags, Role, climb_down};
 use crate::os::Host;
+use crate::syscall::SyscallLane;
 use crate::{Arena, Caps, Class, Counters, Disk, IoError, IoErrorKind, Lane, LaneSpec, Owner, Result, os};
 
 /// Most entries of a submission queue that kernels give.
@@ -79,7 +80,13 @@ pub struct UringDisk {
     poller: Option<Arc<OwnRing>>,
     can_linger: bool,
     can_skip_iowait: bool,
+    /// Rings are restricted to a store's operations.
+    is_restricted: bool,
     degraded: Vec<String>,
+    /// Whether a lane for which there is no memory to be locked goes through system calls, instead of being an error.
+    may_stand_in: bool,
+    /// Why one did.
+    stood_in: OnceLock<String>,
 }
 
 impl UringDisk {
@@ -90,20 +97,21 @@ impl UringDisk {
     /// [`Unsupported`](IoErrorKind::Unsupported), [`Memory`](IoErrorKind::Memory) or
     /// [`TooManyFiles`](IoErrorKind::TooManyFiles), with a sentence that names the cause and the remedy.
     pub fn new(arena: Arc<Arena>, config: UringConfig) -> Result<Arc<Self>> {
-        Self::probe(arena, config).map_err(|refusal| refusal.into_error(&Host::read()))
+        Self::probe(arena, config, false).map_err(|refusal| refusal.into_error(&Host::read()))
     }
 
-    /// As [`new`](Self::new), with the refusal as it is.
+    /// As [`new`](Self::new), with the refusal as it is. With `may_stand_in`, lanes that find no memory for a ring go through system calls.
     pub(crate) fn probe(
         arena: Arc<Arena>,
         mut config: UringConfig,
+        may_stand_in: bool,
     ) -> std::result::Result<Arc<Self>, Refusal> {
         let host = Host::read();
         let mut refused = Flags::default();
         let mut degraded = Vec::new();
         let small = Build { entries: 8, ..Build::default() };
         let mut make = |role: Role, build: Build| {
-            climb_down(role, &mut refused, |flags| build.ring(flags)).map_err(Refusal::Setup)
+            patiently(|| climb_down(role, &mut refused, |flags| build.ring(flags))).map_err(Refusal::Setup)
         };
         // One ring of each kind, so that the flags are known; the first also shows that rings work at all.
         let (mut pooled, pool_flags) = make(Role::new(Class::Get, Owner::Pool, false, false), small)?;
@@ -120,8 +128,20 @@ impl UringDisk {
             .ok()
         });
         let sqpoll = poller.is_some();
-        let restricted = Build { restrict: config.restrict, ..small };
-        let owned = make(Role::new(Class::Flush, Owner::Thread, sqpoll, config.restrict), restricted)?.1;
+        let mut owned = |restrict: bool| {
+            let role = Role::new(Class::Flush, Owner::Thread, sqpoll, restrict);
+            make(role, Build { restrict, ..small }).map(|(_, flags)| flags)
+        };
+        let mut is_restricted = config.restrict != Restrict::Off;
+        let owned = owned(is_restricted).or_else(|refusal| {
+            if config.restrict != Restrict::IfPossible {
+                return Err(refusal);
+            }
+            is_restricted = false;
+            let why = refusal.explain(&host);
+            degraded.push(format!("rings cannot be restricted to a store's operations: {why}"));
+            owned(false)
+        })?;
         let (master, is_poller) = match poller {
             Some((ring, _)) => (ring, true),
             None => (make(Role::new(Class::Get, Owner::Pool, false, false), small)?.0, false),
@@ -138,7 +158,7 @@ impl UringDisk {
                 names.join(", ")
             ));
         }
-        let log = Role::new(Class::Log, Owner::Thread, sqpoll, config.restrict).wanted(refused);
+        let log = Role::new(Class::Log, Owner::Thread, sqpoll, is_restricted).wanted(refused);
         let quiet = if sqpoll { Flags::default() } else { pool_flags };
         Ok(Arc::new(Self {
             arena,
@@ -151,7 +171,10 @@ impl UringDisk {
             can_linger: features.is_feature_min_timeout() && features.is_feature_ext_arg(),
             can_skip_iowait: features.is_feature_no_iowait(),
             degraded,
+            is_restricted,
             config,
+            may_stand_in,
+            stood_in: OnceLock::new(),
         }))
     }
 
@@ -164,6 +187,31 @@ impl UringDisk {
             linger: self.config.linger.filter(whole).filter(|_| background && self.can_linger),
         }
     }
+
+    /// A lane of system calls in place of one that found no memory for its ring.
+    fn stand_in(&self, spec: LaneSpec) -> Box<dyn Lane> {
+        self.stood_in.get_or_init(|| {
+            let cause = Refusal::Setup(libc::ENOMEM).explain(&Host::read());
+            log::warn!("there is no room for another ring, so a part of the I/O goes through plain system calls: {cause}");
+            format!("a part of the I/O goes through plain system calls: {cause}")
+        });
+        Box::new(SyscallLane::new(Arc::clone(&self.counters), spec))
+    }
+}
+
+/// Tries so many times, so far apart, where locked memory is short: the kernel charges rings until a moment after they were closed.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(5);
+
+#[allow(clippy::disallowed_methods, reason = "this is the boundary")]
+fn patiently<T>(mut make: impl FnMut() -> std::result::Result<T, i32>) -> std::result::Result<T, i32> {
+    for _ in 1..TRIES {
+        match make() {
+            Err(libc::ENOMEM) => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+    make()
 }
 
 /// A polling thread's idle time as the kernel takes it; 0 would mean its default.
@@ -180,10 +228,11 @@ impl Disk for UringDisk {
             ("min_wait", waits.linger.is_some()),
             ("no_iowait", waits.no_iowait),
             ("sqpoll", self.poller.is_some()),
-            ("restricted", self.config.restrict),
+            ("restricted", self.is_restricted),
         ];
         features.extend(optional.iter().filter(|(_, on)| *on).map(|(name, _)| name));
-        let degraded = [self.degraded.clone(), self.registry.notes()].concat();
+        let stood_in = self.stood_in.get().cloned().into_iter().collect();
+        let degraded = [self.degraded.clone(), self.registry.notes(), stood_in].concat();
         Caps { backend: "io_uring", features, degraded }
     }
     fn arena(&self) -> &Arc<Arena> {
@@ -203,12 +252,18 @@ impl Disk for UringDisk {
             entries: depth,
             sqpoll_ms: self.config.sqpoll.map(whole_ms),
             attach: self.poller.as_ref().map(|ring| ring.as_raw_fd()),
-            restrict: self.config.restrict,
+            restrict: self.is_restricted,
         };
-        let role = Role::new(spec.class, spec.owner, self.poller.is_some(), self.config.restrict);
+        let role = Role::new(spec.class, spec.owner, self.poller.is_some(), self.is_restricted);
         let mut refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |errno| Refusal::Setup(errno).into_error(&Host::read());
-        let (ring, flags) = climb_down(role, &mut refused, |flags| build.ring(flags)).map_err(failed)?;
+        // Once one has stood in there is no waiting any more.
+        let mut make = || climb_down(role, &mut refused, |flags| build.ring(flags));
+        let made = if self.stood_in.get().is_some() { make() } else { patiently(make) };
+        let (ring, flags) = match made {
+            Err(libc::ENOMEM) if self.may_stand_in => return Ok(self.stand_in(spec)),
+            made => made.map_err(failed)?,
+        };
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
         let waits = self.waits(spec.class);
         let linger = waits.linger.map_or(0, |_| LINGER_ANSWERS);

@@ -77,20 +77,43 @@ pub fn limit_unprivileged(resource: libc::__rlimit_resource_t, bytes: u64) {
     }
 }
 
+const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+const EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+
+fn bpf(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt, jf, k }
+}
+
 /// Makes the io_uring system calls of this thread fail with `errno`, as container profiles do.
 pub fn forbid_io_uring(errno: i32) {
-    let bpf = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
     let [setup, enter, register] =
         [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register].map(|nr| nr as u32);
-    let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-    let filter = [
-        bpf(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        bpf(equal, 3, 0, setup),
-        bpf(equal, 2, 0, enter),
-        bpf(equal, 1, 0, register),
-        bpf(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-        bpf(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
-    ];
+    filter(&[
+        bpf(LOAD, 0, 0, 0),
+        bpf(EQUAL, 3, 0, setup),
+        bpf(EQUAL, 2, 0, enter),
+        bpf(EQUAL, 1, 0, register),
+        bpf(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+        bpf(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+    ]);
+}
+
+/// Makes this thread's restrictions of rings fail with `errno`.
+pub fn forbid_restrictions(errno: i32) {
+    const REGISTER_RESTRICTIONS: u32 = 11;
+    const SECOND_ARGUMENT: u32 = 24;
+    filter(&[
+        bpf(LOAD, 0, 0, 0),
+        bpf(EQUAL, 0, 2, libc::SYS_io_uring_register as u32),
+        bpf(LOAD, 0, 0, SECOND_ARGUMENT),
+        bpf(EQUAL, 1, 0, REGISTER_RESTRICTIONS),
+        bpf(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+        bpf(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+    ]);
+}
+
+fn filter(filter: &[libc::sock_filter]) {
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
     // SAFETY: plain system calls; the program and its filter outlive theirs.
     unsafe {

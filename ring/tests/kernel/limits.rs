@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use ringwood_ring::{Arena, Class, Disk, LaneSpec, Op, Owner, PAGE, SyscallDisk, UringConfig, UringDisk};
+use ringwood_ring::{
+    Arena, Class, Disk, IoChoice, LaneSpec, Op, Owner, PAGE, SyscallDisk, UringConfig, UringDisk, open_disk,
+};
 
 use crate::children::{in_child, limit_unprivileged};
 use crate::harness::{Backend, all, arena, chain, one, sync, uring};
@@ -217,4 +219,35 @@ fn signals_disturb_nothing() {
     });
     let text = child.succeeded();
     assert!(text.contains("DONE") || text.contains("skipped:"), "no signal ever came: {text}");
+}
+
+/// Locked memory for a few rings and not for all: those that come too late are lanes of system calls, unless io_uring was asked for.
+#[test]
+fn lanes_without_room_for_a_ring_go_through_system_calls() {
+    let child = in_child("limits::lanes_without_room_for_a_ring_go_through_system_calls", || {
+        let b = Backend::of("before", SyscallDisk::new(arena(1 << 20), Vec::new()));
+        let file = some_file(&b);
+        limit_unprivileged(libc::RLIMIT_MEMLOCK, 128 << 10);
+        let spec = LaneSpec { class: Class::Get, depth: 256, owner: Owner::Pool };
+        let disk = open_disk(IoChoice::Auto, 1 << 20, UringConfig::default()).unwrap();
+        if disk.caps().backend != "io_uring" {
+            return println!("skipped: {:?}", disk.caps().degraded);
+        }
+        let mut lanes: Vec<_> = (0..16).map(|_| disk.lane(spec).unwrap()).collect();
+        for lane in &mut lanes {
+            assert_eq!(one(&mut **lane, read(disk.arena(), &file)).result.unwrap(), PAGE);
+        }
+        let degraded = disk.caps().degraded.join(" / ");
+        assert!(
+            degraded.contains("through plain system calls") && degraded.contains("ulimit -l"),
+            "{degraded}"
+        );
+        drop((lanes, disk));
+        let disk = UringDisk::new(arena(1 << 20), UringConfig::default()).unwrap();
+        let mut lanes = Vec::new();
+        let error = (0..16).find_map(|_| disk.lane(spec).map(|lane| lanes.push(lane)).err());
+        let error = error.expect("no room for sixteen rings").to_string();
+        assert!(error.contains("ulimit -l"), "{error}");
+    });
+    child.succeeded();
 }

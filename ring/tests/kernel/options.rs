@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringwood_ring::{Arena, Class, Disk, Owner, PAGE, UringConfig, UringDisk};
+use ringwood_ring::{Arena, Class, Disk, Owner, PAGE, Restrict, UringConfig, UringDisk};
 
 use crate::harness::{Backend, all, chain, one, sync};
 
@@ -68,8 +68,19 @@ fn a_polled_queue_works_and_saves_calls() {
 }
 
 #[test]
+fn rings_are_restricted_unless_that_is_not_wanted() {
+    let Some(b) = backend(UringConfig::default(), "restricted") else {
+        return;
+    };
+    works(&b);
+    let off = UringConfig { restrict: Restrict::Off, ..UringConfig::default() };
+    let disk = UringDisk::new(Arena::new(1 << 20).unwrap(), off).unwrap();
+    assert!(!disk.caps().features.contains(&"restricted"));
+}
+
+#[test]
 fn a_restricted_ring_does_all_a_store_needs() {
-    let config = UringConfig { restrict: true, ..UringConfig::default() };
+    let config = UringConfig { restrict: Restrict::Required, ..UringConfig::default() };
     let Some(b) = backend(config, "restricted") else {
         return;
     };

@@ -1,8 +1,8 @@
 //! Where io_uring is forbidden: a fallback with one warning, or an error on request; both name the cause.
 
-use ringwood_ring::{Arena, IoChoice, IoErrorKind, UringConfig, UringDisk, open_disk};
+use ringwood_ring::{Arena, IoChoice, IoErrorKind, Restrict, UringConfig, UringDisk, open_disk};
 
-use crate::children::{forbid_io_uring, in_child, limit_unprivileged, log_to_stdout};
+use crate::children::{forbid_io_uring, forbid_restrictions, in_child, limit_unprivileged, log_to_stdout};
 
 const ARENA: usize = 1 << 20;
 
@@ -82,4 +82,21 @@ fn too_few_descriptors_are_named_with_figures() {
         println!("URING {:?} {error}", error.kind());
     });
     check(&child.succeeded(), "TooManyFiles", &["EMFILE", "ulimit -n"]);
+}
+
+#[test]
+fn rings_that_cannot_be_restricted_are_used_as_they_are_unless_that_is_required() {
+    let name = "refusal::rings_that_cannot_be_restricted_are_used_as_they_are_unless_that_is_required";
+    let child = in_child(name, || {
+        forbid_restrictions(libc::EPERM);
+        let disk = open_disk(IoChoice::Uring, ARENA, UringConfig::default()).unwrap();
+        println!("AUTO {}", disk.caps().degraded.join(" / "));
+        assert!(!disk.caps().features.contains(&"restricted"));
+        let required = UringConfig { restrict: Restrict::Required, ..UringConfig::default() };
+        println!("REQUIRED {}", open_disk(IoChoice::Uring, ARENA, required).unwrap_err());
+    });
+    let text = child.succeeded();
+    let line = |start: &str| text.lines().find(|l| l.starts_with(start)).unwrap_or_else(|| panic!("{text}"));
+    assert!(line("AUTO").contains("cannot be restricted") && line("AUTO").contains("EPERM"), "{text}");
+    assert!(line("REQUIRED").contains("EPERM"), "{text}");
 }

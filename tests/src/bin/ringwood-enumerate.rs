@@ -3,7 +3,10 @@
 //! ```text
 //! ringwood-enumerate                    everything; some minutes
 //! ringwood-enumerate flips --every 64   one enumeration, every 64th case
+//! ringwood-enumerate cuts --kernel DIR  the images of the cuts on a real file system too
 //! ```
+
+use std::path::Path;
 
 use ringwood_tests::enumerate::{self, Tally};
 
@@ -12,9 +15,11 @@ fn main() {
     let every = words.iter().position(|w| w == "--every").map_or(1, |at| {
         words.get(at + 1).and_then(|n| n.parse().ok()).filter(|n| *n > 0).expect("--every needs a number")
     });
+    let kernel = words.iter().position(|w| w == "--kernel");
+    let kernel = kernel.map(|at| Path::new(words.get(at + 1).expect("--kernel needs a directory")));
     let all: [(&str, &dyn Fn() -> Tally); 6] = [
         ("failures", &|| enumerate::failures(every)),
-        ("cuts", &|| enumerate::cuts(every, 8)),
+        ("cuts", &|| enumerate::cuts(every, 8, kernel)),
         ("lies", &|| enumerate::lies(every)),
         ("flips", &|| enumerate::flips(every)),
         ("truncations", &|| enumerate::truncations(every)),

@@ -4,11 +4,13 @@
 //! ringwood-sim --seconds 300 --from 1000000        every mode in turn, five minutes
 //! ringwood-sim --mode storm --seeds 5000           one mode
 //! ringwood-sim --mode storm --replay 4711          one seed, its trail printed
+//! ringwood-sim --mode no_faults --kernel /mnt      its images on a real file system too
 //! ```
 //!
 //! A seed that fails is run again with fewer and fewer operations, and the command that replays what is left is printed. The exit code is 1
 //! then; 2 for wrong arguments; 3 for a seed that does not end.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -23,13 +25,15 @@ const SHRINK_TRIES: usize = 200;
 const HANG: Duration = Duration::from_secs(120);
 const PROGRESS: Duration = Duration::from_secs(30);
 
-const USAGE: &str = "ringwood-sim [--mode NAME]… [--seeds N] [--seconds S] [--from SEED] [--no-shrink]
-ringwood-sim --mode NAME --replay SEED [--only OPERATIONS]
+const USAGE: &str =
+    "ringwood-sim [--mode NAME]… [--seeds N] [--seconds S] [--from SEED] [--kernel DIR] [--no-shrink]
+ringwood-sim --mode NAME --replay SEED [--only OPERATIONS] [--kernel DIR]
 
   --mode NAME    a mode; several are run in turn; without it, all of them
   --seeds N      seeds of each mode (default 100, or no bound with --seconds)
   --seconds S    stop after this time
   --from SEED    the first seed (default 0)
+  --kernel DIR   open and compare images in DIR too, on the real disk through io_uring
   --no-shrink    leave a failing seed as it is
   --replay SEED  run one seed and print what happens
   --only LIST    of its operations, make these alone: 0-12,15";
@@ -40,6 +44,7 @@ struct Args {
     seeds: Option<u64>,
     seconds: Option<u64>,
     from: u64,
+    kernel: Option<PathBuf>,
     no_shrink: bool,
     replay: Option<u64>,
     only: Option<model::Operations>,
@@ -56,6 +61,7 @@ impl Args {
                 "--seeds" => args.seeds = Some(number(value()?)?),
                 "--seconds" => args.seconds = Some(number(value()?)?),
                 "--from" => args.from = number(value()?)?,
+                "--kernel" => args.kernel = Some(value()?.into()),
                 "--no-shrink" => args.no_shrink = true,
                 "--replay" => args.replay = Some(number(value()?)?),
                 "--only" => args.only = Some(value()?.parse()?),
@@ -70,6 +76,10 @@ impl Args {
             args.modes = Mode::ALL.to_vec();
         }
         Ok(args)
+    }
+
+    fn plan(&self, mode: Mode, seed: u64) -> Plan {
+        Plan { kernel: self.kernel.clone(), ..Plan::new(mode, seed) }
     }
 }
 
@@ -102,7 +112,7 @@ fn main() -> ExitCode {
 }
 
 fn replay(args: &Args, seed: u64) -> ExitCode {
-    let plan = Plan { only: args.only.clone(), traced: true, ..Plan::new(args.modes[0], seed) };
+    let plan = Plan { only: args.only.clone(), traced: true, ..args.plan(args.modes[0], seed) };
     match failure::catch(false, || model::run(&plan)) {
         Ok(outcome) => {
             outcome.trail.iter().for_each(|line| println!("{line}"));
@@ -144,7 +154,7 @@ fn campaign(args: &Args) -> ExitCode {
             }
             RUNNING[1].store(now().duration_since(start).as_secs(), Relaxed);
             RUNNING[0].store(seed + 1, Relaxed);
-            let plan = Plan::new(*mode, seed);
+            let plan = args.plan(*mode, seed);
             match failure::catch(true, || model::run(&plan)) {
                 Ok(outcome) => *counts += outcome.counts,
                 Err(failure) => {

@@ -22,11 +22,17 @@ pub struct Tally {
     pub errors: u64,
     /// Of the errors, those that name an offset in the file.
     pub with_offset: u64,
+    /// Images that were opened and compared on the real disk too.
+    pub on_kernel: u64,
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cases, whole, errors, with_offset } = self;
-        write!(f, "{cases} cases, {whole} whole, {errors} errors ({with_offset} with an offset)")
+        let Self { cases, whole, errors, with_offset, on_kernel } = self;
+        write!(f, "{cases} cases, {whole} whole, {errors} errors ({with_offset} with an offset)")?;
+        if *on_kernel > 0 {
+            write!(f, ", {on_kernel} images on the real kernel")?;
+        }
+        Ok(())
     }
 }

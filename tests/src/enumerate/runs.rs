@@ -1,5 +1,7 @@
 //! One operation of the disk after the other fails, is cut, or is a lie, under the same small workload each time.
 
+use std::path::Path;
+
 use ringwood_ring::{FaultOp, FaultPlan};
 
 use super::Tally;
@@ -18,23 +20,9 @@ fn run(seed: u64, exact: Exact) -> Outcome {
 /// If the store is wrong.
 #[must_use]
 pub fn failures(every: u64) -> Tally {
-    const ALL: [FaultOp; 12] = [
-        FaultOp::Read,
-        FaultOp::Write,
-        FaultOp::Sync,
-        FaultOp::SyncDir,
-        FaultOp::Open,
-        FaultOp::Create,
-        FaultOp::Rename,
-        FaultOp::Remove,
-        FaultOp::Allocate,
-        FaultOp::Truncate,
-        FaultOp::List,
-        FaultOp::Map,
-    ];
     let mut tally = Tally::default();
     for seed in SEEDS {
-        for op in ALL {
+        for op in FaultOp::ERRORS {
             for errno in [libc::EIO, libc::ENOSPC, libc::EMFILE] {
                 // Descriptors run out where files are opened, space where there may be more of it.
                 let fits = match errno {
@@ -65,18 +53,21 @@ fn each(tally: &mut Tally, every: u64, plan: impl Fn(u64) -> FaultPlan, seed: u6
     }
 }
 
-/// The power is cut after every operation of the disk, with `images` outcomes each, and the process dies there.
+/// The power is cut after every operation of the disk, with `images` outcomes each, and the process dies there. With `kernel`, a directory of
+/// the real disk, each image is opened and compared there too.
 ///
 /// # Panics
 /// If the store is wrong.
 #[must_use]
-pub fn cuts(every: u64, images: u64) -> Tally {
+pub fn cuts(every: u64, images: u64, kernel: Option<&Path>) -> Tally {
     let mut tally = Tally::default();
     for seed in SEEDS {
         let whole = model::run(&Plan::new(Mode::Exact, seed)).counts.disk_operations;
         for after in (0..whole).step_by(every as usize) {
-            let outcome = run(seed, Exact::Cut { after, images });
+            let (exact, kernel) = (Some(Exact::Cut { after, images }), kernel.map(Path::to_path_buf));
+            let outcome = model::run(&Plan { exact, kernel, ..Plan::new(Mode::Exact, seed) });
             tally.cases += 1;
+            tally.on_kernel += outcome.counts.on_kernel;
             tally.whole += outcome.counts.openings + outcome.counts.images;
         }
     }

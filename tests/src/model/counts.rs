@@ -20,6 +20,8 @@ pub struct Counts {
     pub in_recovery: u64,
     /// Images of a running store that were opened and compared.
     pub images: u64,
+    /// Images that were opened and compared on the real disk too, through io_uring.
+    pub on_kernel: u64,
     /// Openings that succeeded and were compared with the reference.
     pub openings: u64,
     /// Faults that were injected (plans, full disks, spells of rot or lies).
@@ -45,6 +47,7 @@ impl AddAssign for Counts {
         self.power_losses += other.power_losses;
         self.in_recovery += other.in_recovery;
         self.images += other.images;
+        self.on_kernel += other.on_kernel;
         self.openings += other.openings;
         self.faults += other.faults;
         self.errors += other.errors;
@@ -67,6 +70,10 @@ impl fmt::Display for Counts {
             self.openings,
             self.faults,
             self.errors
-        )
+        )?;
+        if self.on_kernel > 0 {
+            write!(f, ", {} images on the real kernel", self.on_kernel)?;
+        }
+        Ok(())
     }
 }

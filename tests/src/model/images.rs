@@ -26,7 +26,6 @@ impl Run {
             } else {
                 (self.disk.image(seed), Loss::Power)
             };
-            self.counts.images += 1;
             self.check_image(&image, loss, seed);
         }
     }
@@ -35,17 +34,17 @@ impl Run {
     pub(super) fn check_exact_images(&mut self) {
         let Some(Exact::Cut { images, .. }) = self.plan.exact else { return };
         for seed in 0..images {
-            self.counts.images += 1;
             self.check_image(&self.disk.image(seed), Loss::Power, seed);
         }
         let dead = self.disk.fork();
         dead.process_death();
-        self.counts.images += 1;
         self.check_image(&dead, Loss::Process, 0);
     }
 
     /// The image opens, holds what it must, opens a second time just the same, and what is written after that stays.
-    fn check_image(&self, image: &Arc<SimDisk>, loss: Loss, seed: u64) {
+    fn check_image(&mut self, image: &Arc<SimDisk>, loss: Loss, seed: u64) {
+        self.counts.images += 1;
+        let untouched = self.plan.kernel.is_some().then(|| image.fork());
         image.clear_faults();
         image.configure(|config| (config.read_error, config.files_max) = (0.0, usize::MAX));
         image.set_capacity(ROOMY);
@@ -58,14 +57,14 @@ impl Run {
             let found = contents(&db).unwrap_or_else(|e| panic!("{context}: it cannot be read: {e}"));
             (db, found)
         };
-        let (db, found) = open(image);
-        if let Err(complaint) = reference.recover(loss, &found) {
+        let (db, before) = open(image);
+        if let Err(complaint) = reference.recover(loss, &before) {
             panic!("{context}: {complaint}");
         }
         // The power fails right after it was opened: what a reader saw stays.
         let again = image.image(seed ^ 1);
         let (second, same) = open(&again);
-        assert!(found == same, "{context}: a second opening after a power loss shows another store");
+        assert!(before == same, "{context}: a second opening after a power loss shows another store");
         drop(second);
         // What is written after the recovery survives the next cut, and so does all before it.
         let change = Change { space: DEFAULT, key: b"after".to_vec(), value: Some(b"image".to_vec()) };
@@ -80,5 +79,8 @@ impl Run {
             panic!("{context}, then a write and a power loss: {complaint}");
         }
         drop(db);
+        if let Some(untouched) = untouched {
+            self.check_on_kernel(&untouched, loss, &context, &before);
+        }
     }
 }

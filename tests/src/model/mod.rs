@@ -12,6 +12,7 @@
 mod counts;
 mod faults;
 mod images;
+mod kernel;
 mod lies;
 mod loads;
 mod mode;

@@ -1,6 +1,7 @@
 //! Which run: everything that decides what happens in it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use ringwood_ring::FaultPlan;
@@ -20,6 +21,8 @@ pub struct Plan {
     pub exact: Option<Exact>,
     /// Keeps the disk's last events, for a failure to print.
     pub traced: bool,
+    /// A directory of the real disk: images are opened and compared there as well, through the kernel.
+    pub kernel: Option<PathBuf>,
 }
 
 /// The one thing that goes wrong in an enumerated run, from the first operation on the empty disk on.
@@ -40,7 +43,7 @@ impl Plan {
     /// The whole run of a seed.
     #[must_use]
     pub fn new(mode: Mode, seed: u64) -> Self {
-        Self { mode, seed, only: None, exact: None, traced: false }
+        Self { mode, seed, only: None, exact: None, traced: false, kernel: None }
     }
 
     /// The same run with these operations alone.
@@ -54,10 +57,10 @@ impl fmt::Display for Plan {
     /// The arguments of `ringwood-sim` that run it again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "--mode {} --replay {}", self.mode.name(), self.seed)?;
-        match &self.only {
-            Some(only) => write!(f, " --only {only}"),
-            None => Ok(()),
+        if let Some(only) = &self.only {
+            write!(f, " --only {only}")?;
         }
+        self.kernel.as_ref().map_or(Ok(()), |dir| write!(f, " --kernel {}", dir.display()))
     }
 }
 

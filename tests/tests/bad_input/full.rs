@@ -1,36 +1,41 @@
-//! A full disk: a small file system of this process's own.
+//! Full disks: small file systems of this process's own.
+//!
+//! Two rounds on each by default, the second with random options; `RINGWOOD_FULL_ROUNDS=30` for the long run, `RINGWOOD_SEED` for other options.
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use ringwood::{Db, Durability, ErrorKind};
-use ringwood_tests::{child, confine, dirs, skip};
+use ringwood_tests::rng::Rng;
+use ringwood_tests::settings::Settings;
+use ringwood_tests::volume::{Kind, Volume};
+use ringwood_tests::{child, confine, dirs, seeds, skip};
 
-use crate::{contents, expect, open};
+use crate::{contents, expect, open, options};
 
-/// Fills a store until it says that the disk is full, then frees space and goes on. `ballast` is a file on the same file system.
-fn fill_and_free(dir: &Path, ballast: &Path) {
-    let path = dir.join("db");
-    let db = open(&path).unwrap();
-    let value = [7u8; 900];
+/// What put number `i` writes; nothing that could be compressed.
+fn value(i: u32) -> Vec<u8> {
+    Rng::new(i.into()).bytes(900)
+}
+
+/// Fills a store until it says that the disk is full, closes and opens it there, then frees space and goes on. Returns the puts that it took.
+fn fill_and_free(path: &Path, ballast: &Path, settings: &Settings) -> u32 {
+    let db = settings.open(path).unwrap();
     let mut written = 0u32;
     let error = loop {
         let durability = if written.is_multiple_of(10) { Durability::Synced } else { Durability::Buffered };
-        match db.put_with(written.to_be_bytes(), value, durability) {
+        match db.put_with(written.to_be_bytes(), value(written), durability) {
             Ok(()) => written += 1,
             Err(error) => break error,
         }
         assert!(written < 1_000_000, "the disk is never full");
     };
-    println!("full after {written} puts: {error}");
     assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     assert!(error.to_string().contains("free space"), "what is to be done? {error}");
-    assert!(written > 1000, "full after {written} puts");
     check(&db, written);
     // Refused, not stuck, and not for ever.
     for _ in 0..20 {
-        if let Err(error) = db.put_with(written.to_be_bytes(), value, Durability::Synced) {
+        if let Err(error) = db.put_with(written.to_be_bytes(), value(written), Durability::Synced) {
             assert_eq!(error.kind(), ErrorKind::Full, "{error}");
         } else {
             written += 1;
@@ -40,13 +45,13 @@ fn fill_and_free(dir: &Path, ballast: &Path) {
     if let Err(error) = db.close() {
         assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     }
-    let db = open(&path).unwrap_or_else(|e| panic!("it does not open on the full disk: {e}"));
+    let db = settings.open(path).unwrap_or_else(|e| panic!("it does not open on the full disk: {e}"));
     check(&db, written);
     fs::remove_file(ballast).unwrap();
     let mut refused = 0;
-    for i in 0..2000u32 {
+    for i in written..written + 2000 {
         // Space is noticed within a second or so; until then writes say that there is none.
-        while let Err(error) = db.put_with((written + i).to_be_bytes(), value, Durability::Synced) {
+        while let Err(error) = db.put_with(i.to_be_bytes(), value(i), Durability::Synced) {
             assert_eq!(error.kind(), ErrorKind::Full, "{error}");
             refused += 1;
             assert!(refused < 10_000, "there is space and it still says: {error}");
@@ -57,58 +62,55 @@ fn fill_and_free(dir: &Path, ballast: &Path) {
     db.compact().unwrap();
     check(&db, written + 2000);
     db.close().unwrap();
-    check(&open(&path).unwrap(), written + 2000);
+    check(&settings.open(path).unwrap(), written + 2000);
+    written
 }
 
 fn check(db: &Db, written: u32) {
     let all = contents(db).unwrap();
     assert_eq!(all.len(), written as usize);
-    assert!(all.values().all(|v| *v == [7; 900]));
-    assert_eq!(all.last_key_value().unwrap().0.1, (written - 1).to_be_bytes());
+    for (i, ((_, key), found)) in (0..).zip(&all) {
+        assert!(*key == u32::to_be_bytes(i) && *found == value(i), "put {i} is not what it was");
+    }
+}
+
+fn fill_volume(test: &str, kind: Kind) {
+    child::run(test, || {
+        let volume = match Volume::new(kind, Volume::smallest(kind)) {
+            Ok(volume) => volume,
+            Err(why) => return skip(test, why),
+        };
+        let first = seeds::number("RINGWOOD_SEED").unwrap_or(1);
+        for round in 0..seeds::number("RINGWOOD_FULL_ROUNDS").unwrap_or(2) {
+            let mut rng = Rng::new(first + round);
+            let (settings, free) = match round {
+                0 => (Settings { options: options(), ring: None }, 16 << 20),
+                _ => (Settings::draw(&mut rng), rng.within(8..=24) << 20),
+            };
+            let ballast = volume.leave(free);
+            let path = volume.path().join("db");
+            println!("{kind:?}, seed {}, {free} bytes free: {settings}", first + round);
+            let written = fill_and_free(&path, &ballast, &settings);
+            println!("  full after {written} puts");
+            assert!(written > 1000, "full after {written} puts");
+            fs::remove_dir_all(path).unwrap();
+        }
+    });
 }
 
 #[test]
 fn a_full_disk_refuses_writes_and_nothing_is_lost() {
-    const TEST: &str = "full::a_full_disk_refuses_writes_and_nothing_is_lost";
-    child::run(TEST, || {
-        let dir = dirs::fresh();
-        let mounted =
-            confine::own_mounts().and_then(|()| confine::mount("tmpfs", dir.path(), "tmpfs", 0, "size=64m"));
-        if let Err(error) = mounted {
-            return skip(TEST, format!("no file system of its own: {error}"));
-        }
-        let ballast = dir.path().join("ballast");
-        fs::write(&ballast, vec![1; 48 << 20]).unwrap();
-        fill_and_free(dir.path(), &ballast);
-        confine::unmount(dir.path()).unwrap();
-    });
+    fill_volume("full::a_full_disk_refuses_writes_and_nothing_is_lost", Kind::Tmpfs);
 }
 
 #[test]
 fn a_full_ext4_refuses_writes_and_nothing_is_lost() {
-    const TEST: &str = "full::a_full_ext4_refuses_writes_and_nothing_is_lost";
-    child::run(TEST, || {
-        let dir = dirs::fresh();
-        let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
-        fs::File::create(&image).unwrap().set_len(96 << 20).unwrap();
-        fs::create_dir(&mount).unwrap();
-        let ran = |command: &mut Command| {
-            let output = command.output().map_err(|e| e.to_string())?;
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            if output.status.success() { Ok(()) } else { Err(text) }
-        };
-        let made = confine::own_mounts().map_err(|e| e.to_string());
-        let made = made.and_then(|()| ran(Command::new("mkfs.ext4").arg("-q").arg(&image)));
-        let made =
-            made.and_then(|()| ran(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mount)));
-        if let Err(error) = made {
-            return skip(TEST, format!("no ext4 of its own: {error}"));
-        }
-        let ballast = mount.join("ballast");
-        fs::write(&ballast, vec![1; 56 << 20]).unwrap();
-        fill_and_free(&mount, &ballast);
-        confine::unmount(&mount).unwrap();
-    });
+    fill_volume("full::a_full_ext4_refuses_writes_and_nothing_is_lost", Kind::Ext4);
+}
+
+#[test]
+fn a_full_xfs_refuses_writes_and_nothing_is_lost() {
+    fill_volume("full::a_full_xfs_refuses_writes_and_nothing_is_lost", Kind::Xfs);
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod calls;
 mod directories;
 mod files;
 mod full;
+mod hostile;
+mod limits;
 mod machine;
 
 use std::collections::BTreeMap;

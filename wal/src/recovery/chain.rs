@@ -146,10 +146,10 @@ fn load(
 /// Waits for direct writes that a dead process left in flight to `file`: its ring's requests outlive it for the moments that
 /// they take, and one that landed after we wrote the same pages would undo ours.
 ///
-/// Allocating what is allocated changes nothing, and ext4 and XFS first wait for all direct I/O on the file. A file system that
-/// cannot allocate has no such wait; there this does nothing.
+/// Allocating what is allocated changes nothing, and ext4 and XFS first wait for all direct I/O on the file. The header page will do: a file
+/// with holes, of whatever length, must not be filled. A file system that cannot allocate has no such wait; there this does nothing.
 pub(crate) fn settle(disk: &Arc<dyn Disk>, file: &File) -> Result<()> {
-    let len = disk.len(file)?;
+    let len = disk.len(file)?.min(PAGE as u64);
     if len > 0
         && let Err(error) = disk.allocate(file, len)
     {

@@ -13,7 +13,7 @@ use super::{RecoveryReport, finish};
 use crate::pump::segments::{Link, Segment};
 use crate::record::Seed;
 use crate::staging::file::{Staged, StagingFile};
-use crate::{Lsn, Result, WalError};
+use crate::{Lsn, Result, WalError, names};
 
 /// A log that was read and whose tail is durable.
 pub(crate) struct Recovered {
@@ -43,6 +43,11 @@ pub(crate) fn recover(
     let staging = StagingFile::find(disk, lane, dir, store_id)?;
     let leftovers = Leftovers::find(disk, lane, dir, store_id)?;
     let number_max = number_max.max(leftovers.number_max);
+    if number_max > names::NUMBER_MAX / 2 {
+        // Else the next would soon be no name of ours.
+        let what = format!("segment {number_max} has a number that no log comes to");
+        return Err(WalError::corrupt(&names::segment(dir, number_max), 24, what));
+    }
     let log = read(disk, lane, runs, store_id, from, staging.as_ref(), true, sink, report)?;
     let mut recovered = Recovered {
         segments: log.segments,

@@ -4,7 +4,6 @@ mod cells;
 mod html;
 mod json;
 mod number;
-mod plot;
 mod table;
 
 use crate::args::Plan;

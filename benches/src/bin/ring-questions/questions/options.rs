@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringwood_ring::{Class, Disk, File, LanePool, UringConfig};
+use ringwood_ring::{Class, Disk, File, LanePool, Restrict, UringConfig};
 
 use super::{Backend, LOG_BYTES, LOG_LANE, READ_DEPTH, READ_LANES};
 use crate::contest::{Bench, Contender};
@@ -19,17 +19,19 @@ const POLL_IDLE: Duration = Duration::from_millis(1);
 const BATCH: usize = 32;
 
 pub(super) fn sqpoll(bench: &Bench) -> Result<Vec<Table>> {
-    pair(bench, "sqpoll", UringConfig { sqpoll: Some(POLL_IDLE), ..UringConfig::default() })
+    let on = UringConfig { sqpoll: Some(POLL_IDLE), ..UringConfig::default() };
+    pair(bench, "sqpoll", UringConfig::default(), on)
 }
 
 pub(super) fn restrict(bench: &Bench) -> Result<Vec<Table>> {
-    pair(bench, "restricted", UringConfig { restrict: true, ..UringConfig::default() })
+    let with = |restrict| UringConfig { restrict, ..UringConfig::default() };
+    pair(bench, "restricted", with(Restrict::Off), with(Restrict::Required))
 }
 
 /// Off and on, for each kind of work.
-fn pair(bench: &Bench, feature: &'static str, config: UringConfig) -> Result<Vec<Table>> {
+fn pair(bench: &Bench, feature: &'static str, off: UringConfig, on: UringConfig) -> Result<Vec<Table>> {
     let place = &bench.place;
-    let on = match place.uring_with(config) {
+    let on = match place.uring_with(on) {
         Ok(disk) => disk,
         Err(error) => return Ok(vec![Table::note("not measured", error.to_string())]),
     };
@@ -37,7 +39,7 @@ fn pair(bench: &Bench, feature: &'static str, config: UringConfig) -> Result<Vec
     if !caps.features.contains(&feature) {
         return Ok(vec![Table::note("not measured", caps.degraded.join("; "))]);
     }
-    let backends: [Backend; 2] = [("off", Arc::clone(&place.uring)), ("on", on)];
+    let backends: [Backend; 2] = [("off", place.uring_with(off)?), ("on", on)];
     let data = place.data(&|text| bench.progress(text))?;
     let log = &place.written(feature, LOG_BYTES, &|text| bench.progress(text))?;
     let mut tables = Vec::new();
