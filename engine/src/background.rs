@@ -213,7 +213,11 @@ impl Background {
     /// time: neither starves.
     fn next_part(&self, store: &Arc<Store>) -> Option<PartJob> {
         let mut state = self.lock();
-        let may_start = !state.closing && !store.is_poisoned();
+        // Who stops the workers has seen their jobs for the last time; parts that wait go with the store.
+        if state.closing {
+            return None;
+        }
+        let may_start = !store.is_poisoned();
         let is_level0s_turn = !state.is_wholes_turn && state.parts.front().is_some_and(PartJob::is_of_whole);
         if may_start
             && is_level0s_turn

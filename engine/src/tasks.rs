@@ -92,8 +92,10 @@ impl SteppedTasks {
     }
 
     pub(crate) fn start(self: &Arc<Self>, store: &Arc<Store>, pump: Pump) -> Result<Tasks> {
+        let workers = workers(store)?;
+        let _ = self.workers.set(workers.into_iter().map(Mutex::new).collect());
+        // Last: from here on it is in a circle, which `join_log` ends.
         *self.lock_pump() = Some(pump);
-        let _ = self.workers.set(workers(store)?.into_iter().map(Mutex::new).collect());
         let _ = self.store.set(Arc::downgrade(store));
         Ok(Tasks::Stepped(Arc::clone(self)))
     }

@@ -83,7 +83,10 @@ pub struct Outcome {
 /// If the store is wrong. The run's last steps are printed then, unless this thread is [muted](crate::failure::is_muted).
 #[must_use]
 pub fn run(plan: &Plan) -> Outcome {
-    Run::new(plan).go()
+    let outcome = Run::new(plan).go();
+    // Of the memory for I/O nothing is left: neither by crashes nor by failures.
+    assert_eq!(arena().allocated(), 0, "bytes of I/O memory that nobody gave back");
+    outcome
 }
 
 /// One arena for all runs of a thread: making one costs more than a short run.
