@@ -7,7 +7,7 @@
 //! * every answer is what a plain map would give in that order: a batch is one step, so is a scan over any number of keys and keyspaces, and
 //!   everything that is read under one snapshot or cursor is one step, at a moment inside the call that took it.
 //!
-//! [`check`] decides that, exactly: it accepts no wrong history and refuses no right one. [`record`] makes histories of a real store.
+//! [`check`] decides that, exactly: it accepts no wrong history and refuses no right one. The module `record` makes histories of a real store.
 //!
 //! # The moments
 //!
