@@ -174,10 +174,10 @@ fn what_waits_for_a_compaction_is_counted() {
     load();
     assert_eq!(db.stats().pending_compaction_bytes(), 0, "all of it lies in the last level");
     load();
-    // It lies over the first, in level 0, which is more than due. Nobody has made a step since.
+    // It lies over the first, in a level that may hold little of it.
     let stats = db.stats();
     let waiting = stats.keyspaces[0].pending_compaction_bytes;
-    assert!(waiting > 1 << 20, "{waiting}");
+    assert!(waiting > 500_000, "{stats}");
     assert_eq!(stats.pending_compaction_bytes(), waiting);
     db.compact().unwrap();
     assert_eq!(db.stats().pending_compaction_bytes(), 0);
