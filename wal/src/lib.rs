@@ -51,7 +51,7 @@ pub use error::{Result, WalError, WalErrorKind};
 pub use inspect::{RecordView, SegmentView, StagingView, inspect_segment, inspect_staging};
 pub use lead::Lead;
 pub use log::Log;
-pub use options::{SyncMode, WalOptions};
+pub use options::{LSN_LIMIT, SyncMode, WalOptions};
 pub use pump::{Progress, Pump};
 pub use recovery::{Opened, RecoveryReport, look, open};
 pub use stats::WalStats;

@@ -91,7 +91,7 @@ const BYTES_MIN: u64 = RECORD_BYTES_MAX as u64;
 pub(crate) const SEGMENT_BYTES_LIMIT: u64 = 4 << 30;
 pub(crate) const STAGING_BYTES_LIMIT: usize = 64 << 20;
 /// Largest log position: centuries of writing, far below overflow.
-pub(crate) const LSN_LIMIT: u64 = 1 << 60;
+pub const LSN_LIMIT: u64 = 1 << 60;
 
 impl WalOptions {
     /// Rounds what may be rounded and refuses what makes no sense.

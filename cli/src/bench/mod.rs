@@ -185,11 +185,16 @@ fn run_step(
     for _ in 0..step.runs {
         let (outcome, cost) = session.run(step.name, args, &set)?;
         repeats.add(outcome.rate(), outcome.megabytes());
-        if let Some(page) = &mut page {
-            page.add(json::benchmark(step.name, &set, &outcome, &cost, &session.stats()));
+        if json || page.is_some() {
+            let document = json::benchmark(step.name, &set, &outcome, &cost, &session.stats());
+            if json {
+                out.line_now(&document)?;
+            }
+            if let Some(page) = &mut page {
+                page.add(document);
+            }
         }
         if json {
-            out.line_now(json::benchmark(step.name, &set, &outcome, &cost, &session.stats()))?;
             continue;
         }
         out.line(report::line(step.name, &outcome))?;

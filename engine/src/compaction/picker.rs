@@ -95,11 +95,11 @@ fn level0_score(version: &Version, limits: Limits) -> f64 {
 /// Whether level 0 has some tables, not tiny ones, and what they overlap in the base is no more than they are.
 fn is_level0_cheap(version: &Version, limits: Limits) -> bool {
     let l0 = &version.levels[0];
-    let (from, to) = (l0.iter().map(|t| &t.meta.smallest).min(), l0.iter().map(|t| &t.meta.largest).max());
-    let (Some(from), Some(to)) = (from, to) else { return false };
     if l0.len() < CHEAP_TABLES || are_tiny(version, limits) {
         return false;
     }
+    let (from, to) = (l0.iter().map(|t| &t.meta.smallest).min(), l0.iter().map(|t| &t.meta.largest).max());
+    let (Some(from), Some(to)) = (from, to) else { return false };
     let (_, base) = targets(version, limits);
     let below: u64 = version.overlapping(base, from, to).iter().map(|t| t.meta.bytes).sum();
     below <= version.level_bytes(0)

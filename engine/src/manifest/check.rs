@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use ringwood_wal::LSN_LIMIT;
+
 use super::edit::{State, TableMeta};
 use crate::batch::DEFAULT_KEYSPACE;
 use crate::files::NUMBER_MAX;
 
 /// Largest sequence number that is believed; half of what the format can hold, so that there is room to go on.
 pub(crate) const SEQ_LIMIT: u64 = 1 << 55;
-/// Largest log position that is believed.
-const LSN_LIMIT: u64 = 1 << 60;
 /// Largest size of a table, in bytes and entries.
 const TABLE_LIMIT: u64 = 1 << 48;
 /// Most keyspaces in a store's life.

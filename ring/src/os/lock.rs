@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::namespace::{OPEN_FLAGS, check_regular};
+use super::namespace::{OPEN_FLAGS, check_regular, std_error};
 use crate::{DirLock, IoError, IoErrorKind, Result};
 
 /// Directories that this process owns, by device and inode: two paths to one directory are one.
@@ -47,16 +47,13 @@ impl Drop for OsDirLock {
 
 #[allow(clippy::disallowed_methods, reason = "this is the boundary")]
 pub(crate) fn lock_dir(dir: &Path) -> Result<Box<dyn DirLock>> {
-    let fail =
-        |e: &std::io::Error| IoError::from_errno("lock", dir, None, e.raw_os_error().unwrap_or(libc::EIO));
+    let fail = |e: &std::io::Error| std_error("lock", dir, e);
     let meta = std::fs::metadata(dir).map_err(|e| fail(&e))?;
     let identity = (meta.dev(), meta.ino());
     let path = dir.join("LOCK");
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(OPEN_FLAGS);
-    let opened = options.open(&path);
-    let mut file = opened
-        .map_err(|e| IoError::from_errno("open", &path, None, e.raw_os_error().unwrap_or(libc::EIO)))?;
+    let mut file = options.open(&path).map_err(|e| std_error("open", &path, &e))?;
     // Our number is written into it.
     check_regular(&file, &path)?;
     for attempt in 1.. {

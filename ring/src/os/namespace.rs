@@ -20,7 +20,7 @@ fn errno(op: &'static str, path: &Path, e: Errno) -> IoError {
     IoError::from_errno(op, path, None, e.raw_os_error())
 }
 
-fn std_error(op: &'static str, path: &Path, e: &std::io::Error) -> IoError {
+pub(super) fn std_error(op: &'static str, path: &Path, e: &std::io::Error) -> IoError {
     IoError::from_errno(op, path, None, e.raw_os_error().unwrap_or(libc::EIO))
 }
 

@@ -226,10 +226,9 @@ impl Pump {
         }
         let (link, durable) = (self.core.segments().next_link(), self.shared().durable());
         let step = if self.preparer.is_idle() {
-            match self.wanted_capacity() {
+            match self.wanted() {
                 None => return Ok(false),
-                Some(Ok(capacity)) => {
-                    let fill = self.is_synced_often();
+                Some(Ok((capacity, fill))) => {
                     self.begun_at = self.syncs_and_bytes();
                     let started = self.preparer.start(capacity, fill, link, durable, &mut *self.lane);
                     started.map(|()| Prepared::Worked)
@@ -268,21 +267,20 @@ impl Pump {
         }
     }
 
-    /// Whether the next segment is to be filled. Of the first one nothing is known, but that it is small.
+    /// Whether the log was synced so often since the last segment was begun that the next is to be filled.
     fn is_synced_often(&self) -> bool {
         let ((syncs_then, bytes_then), (syncs, bytes)) = (self.begun_at, self.syncs_and_bytes());
-        let is_first = self.core.segments().last().is_none();
         // One is that of the segment's end, which every segment has.
         let asked = (syncs - syncs_then).saturating_sub(1);
-        is_first || asked.saturating_mul(BYTES_PER_SYNC) >= bytes - bytes_then
+        asked.saturating_mul(BYTES_PER_SYNC) >= bytes - bytes_then
     }
 
     fn syncs_and_bytes(&self) -> (u64, Lsn) {
         (self.shared().counts.syncs.load(Ordering::Relaxed), self.shared().appended())
     }
 
-    /// The payload bytes of the segment to prepare now, if one is wanted, or why there may be none.
-    fn wanted_capacity(&self) -> Option<Result<u64>> {
+    /// The payload bytes of the segment to prepare now, and whether it is to be filled, if one is wanted, or why there may be none.
+    fn wanted(&self) -> Option<Result<(u64, bool)>> {
         let shared = self.shared();
         let asked = shared.requests.0.segment.load(Ordering::SeqCst);
         let (min, max) = (self.options.segment_bytes_min, self.options.segment_bytes_max);
@@ -291,8 +289,9 @@ impl Pump {
             (segments.last().map(|s| (s.start, s.capacity)), segments.file_bytes())
         };
         shared.set_prepare_at(Lsn::MAX);
-        let capacity = match last {
-            None => min,
+        let (capacity, fill) = match last {
+            // Nothing is known yet, but that it is small.
+            None => (min, true),
             Some((start, capacity)) => {
                 // Half of the newest segment is time enough to prepare its successor.
                 let filled = shared.appended().saturating_sub(start);
@@ -301,11 +300,12 @@ impl Pump {
                     return None;
                 }
                 let elapsed = self.core.disk.now().saturating_sub(self.bound_at);
-                let most = if self.is_synced_often() { max } else { max.min(UNFILLED_BYTES_MAX).max(min) };
+                let fill = self.is_synced_often();
+                let most = if fill { max } else { max.min(UNFILLED_BYTES_MAX).max(min) };
                 let by_rate = prepare::next_capacity(capacity, filled, elapsed, min, most);
                 // A slow writer's log may still grow long: few files, each of which costs a descriptor.
                 let by_length = (file_bytes / LIVE_SEGMENTS_AIM).next_power_of_two();
-                by_rate.max(by_length).min(max)
+                (by_rate.max(by_length).min(max), fill)
             }
         };
         if !asked && shared.full_reason().is_some() && self.core.disk.now() < self.retry_at {
@@ -322,7 +322,7 @@ impl Pump {
             return Some(Err(WalError::Full { reason }));
         }
         // Rather a smaller segment than none.
-        Some(Ok(if file_bytes(capacity) > room { min } else { capacity }))
+        Some(Ok((if file_bytes(capacity) > room { min } else { capacity }, fill)))
     }
 
     /// Recycles or removes one segment that is released or cut off.
