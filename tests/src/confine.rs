@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -92,14 +93,39 @@ pub fn mount(source: &str, target: &Path, kind: &str, flags: libc::c_ulong, data
     })
 }
 
-/// Mounts `dir` on itself, read-only.
+/// Mounts `dir` on itself, read-only from its first moment: a mount that is made read-only afterwards is busy if anybody, such as a store's
+/// threads, has opened a file through it in between. Wants kernel 5.12.
 ///
 /// # Errors
 /// As the kernel says.
 pub fn mount_read_only(dir: &Path) -> io::Result<()> {
-    let name = dir.to_string_lossy();
-    mount(&name, dir, "", libc::MS_BIND, "")?;
-    mount(&name, dir, "", libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, "")
+    let path = CString::new(dir.as_os_str().as_bytes())?;
+    let call = |result: libc::c_long| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) };
+    let attributes =
+        libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: the strings and the attributes live through their calls, and the descriptor is owned by nobody else.
+    unsafe {
+        let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+        let tree = call(libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags))?;
+        let tree = OwnedFd::from_raw_fd(tree as libc::c_int);
+        call(libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        ))?;
+        call(libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        ))?;
+    }
+    Ok(())
 }
 
 /// Gives a file or directory to `nobody`.
