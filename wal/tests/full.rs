@@ -133,6 +133,26 @@ fn a_batch_that_runs_out_of_room_half_way_is_given_up_whole() {
     }
 }
 
+#[test]
+fn a_failed_try_for_a_segment_does_not_change_how_the_next_is_made() {
+    let mut world = world(7);
+    let mut session = world.open().unwrap();
+    let staging = (128 << 10) + PAGE as u64;
+    world.disk.set_capacity(staging + 3 * SEGMENT + SEGMENT / 2);
+    for _ in 0..3 {
+        assert_eq!(fill(&mut world, &mut session).kind(), WalErrorKind::Full);
+    }
+    let filled = session.log.stats().segments_filled;
+    world.disk.set_capacity(1 << 30);
+    for _ in 0..20 {
+        world.append(&mut session, 10_000).unwrap();
+    }
+    // Nobody asked for a sync: none has to be filled.
+    let stats = session.log.stats();
+    assert!(stats.segments_created >= 5, "{stats:?}");
+    assert_eq!(stats.segments_filled, filled, "{stats:?}");
+}
+
 /// The second batch's first record says that the one before it was given up. A crash cuts the second one off, and with it that word.
 #[test]
 fn two_batches_in_a_row_that_run_out_of_room_are_both_given_up() {
