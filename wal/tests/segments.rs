@@ -153,7 +153,7 @@ fn what_was_left_goes_before_a_spare_takes_its_name() {
     drop(session);
     world.disk.process_death();
     for name in ["spare-0.log", "spare-1.log"] {
-        world.disk.write_raw(&format!("/log/{name}"), b"too short to be one").unwrap();
+        world.disk.write_raw(format!("/log/{name}"), b"too short to be one").unwrap();
     }
     let session = world.open().unwrap();
     // All that was replayed is released before the pump's first step: its segment becomes a spare.

@@ -90,7 +90,7 @@ impl TableCursor {
                 match self.window.direction() {
                     Direction::Forward => self.ahead.extend(run.wait().skip_while(|(at, _)| *at < block)),
                     Direction::Backward => {
-                        self.ahead.extend(run.wait().rev().skip_while(|(at, _)| *at > block))
+                        self.ahead.extend(run.wait().rev().skip_while(|(at, _)| *at > block));
                     }
                 }
                 return self.ahead.front().is_some_and(|(at, _)| *at == block);
