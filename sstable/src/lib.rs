@@ -71,7 +71,7 @@ pub use ahead::{RUN_BYTES_MAX, RunRead, RunReader};
 pub use block::{BlockView, Compression, Found};
 pub use cache::{BlockCache, BlockRef, CacheStats, Claim, Fill, Hint, Residency, Room, Waiter};
 pub use cursor::{Aim, TableCursor};
-pub use entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX, entry_cmp, same_key};
+pub use entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX, entry_cmp, key_cmp, same_key};
 pub use error::{Fault, Result, TableError};
 pub use fetch::{BlockFetch, FetchLane};
 pub use filter::FilterParts;
