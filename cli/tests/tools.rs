@@ -219,6 +219,24 @@ fn statistics_come_as_text_json_and_for_prometheus() {
 }
 
 #[test]
+fn what_cannot_be_seen_from_outside_is_unknown_and_not_nought() {
+    let place = filled();
+    let db = ringwood::Db::open(place.join("db")).unwrap();
+    let text = place.run(&["stats", "db"]);
+    assert!(text.ok().contains("\npending compaction unknown: it depends on"), "{}", text.text());
+    let json = &place.run(&["stats", "db", "--json"]).json()[0];
+    assert_eq!(json["source"], "outside");
+    let keyspaces = json["keyspaces"].as_array().unwrap();
+    for object in keyspaces.iter().chain([json]) {
+        assert_eq!(object.get("pending_compaction_bytes"), Some(&serde_json::Value::Null), "{object}");
+    }
+    let ran = place.run(&["stats", "db", "--prometheus"]);
+    let samples = ran.ok().lines().filter(|l| l.starts_with("ringwood_pending_compaction_bytes{"));
+    assert!(samples.clone().count() == 2 && samples.clone().all(|l| l.ends_with("} NaN")), "{}", ran.text());
+    db.close().unwrap();
+}
+
+#[test]
 fn watching_keeps_nobody_out_and_ends_with_the_signal() {
     let place = filled();
     let child = place.start(&["stats", "db", "--watch", "0.05", "--json"]);

@@ -13,6 +13,7 @@ use super::session::Session;
 use super::table::{COMMANDS, Spec, Takes, find};
 use super::words::{quote, unfinished};
 use crate::escape::unescape;
+use crate::open::keyspaces;
 
 /// Keys that are offered at most.
 const KEYS_MAX: usize = 100;
@@ -29,7 +30,7 @@ impl Assist {
     pub(super) fn of(session: &Session, colour: bool) -> Self {
         Self {
             keyspace: session.keyspace.clone(),
-            keyspaces: session.db.keyspaces(),
+            keyspaces: keyspaces(&session.db),
             snapshots: session.snapshots.keys().cloned().chain(["now".to_owned()]).collect(),
             colour,
         }

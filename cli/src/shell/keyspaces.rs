@@ -6,10 +6,11 @@ use super::session::Session;
 use super::show::Mode;
 use super::table::Call;
 use crate::failure::{Failure, Result};
+use crate::open::{check_name, keyspaces};
 use crate::out::Out;
 
 pub(super) fn list(session: &mut Session, _: &Call<'_>, out: &mut Out) -> Result<()> {
-    for name in session.db.keyspaces() {
+    for name in keyspaces(&session.db) {
         let used = name == session.keyspace.name();
         match session.mode {
             Mode::Json => out.line(json!({ "keyspace": name, "used": used }))?,
@@ -28,6 +29,7 @@ pub(super) fn use_it(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Res
 
 pub(super) fn create(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Result<()> {
     let name = call.text(0);
+    check_name(&name).map_err(Failure::Usage)?;
     if session.db.keyspaces().contains(&name) {
         return Err(Failure::usage(format!("there is a keyspace {name:?} already")));
     }
@@ -48,6 +50,6 @@ pub(super) fn drop_it(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Re
 }
 
 fn known(session: &Session, call: &Call<'_>) -> Result<String> {
-    let (name, known) = (call.text(0), session.db.keyspaces());
+    let (name, known) = (call.text(0), keyspaces(&session.db));
     if known.contains(&name) { Ok(name) } else { Err(Failure::no_keyspace(&name, &known)) }
 }

@@ -12,7 +12,7 @@ use super::words::{self, Word};
 use crate::cli::Global;
 use crate::clock;
 use crate::failure::{Failure, Result};
-use crate::open::options;
+use crate::open::{keyspaces, options};
 use crate::out::{Out, note};
 use crate::signals::Interrupt;
 use crate::span::Span;
@@ -43,7 +43,7 @@ impl Session {
     ) -> Result<Self> {
         let db = options(global).create_if_missing(create).open(dir).map_err(Failure::of_store)?;
         let name = global.keyspace.as_deref().unwrap_or("default");
-        let known = db.keyspaces();
+        let known = keyspaces(&db);
         if !known.iter().any(|k| k == name) {
             return Err(Failure::no_keyspace(name, &known));
         }

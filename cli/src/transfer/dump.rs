@@ -13,7 +13,7 @@ use super::binary::Writer;
 use crate::cli::Global;
 use crate::escape::{escape, escape_to};
 use crate::failure::{Failure, Result};
-use crate::open::options;
+use crate::open::{keyspaces, options};
 use crate::progress::Bar;
 use crate::signals::Interrupt;
 use crate::span::SpanArgs;
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &DumpArgs, global: &Global) -> Result<()> {
     }
     let interrupt = Interrupt::install()?;
     let db = options(global).create_if_missing(false).open(&args.db).map_err(Failure::of_store)?;
-    let known = db.keyspaces();
+    let known = keyspaces(&db);
     let name = global.keyspace.as_deref().unwrap_or("default");
     if !known.iter().any(|k| k == name) {
         return Err(Failure::no_keyspace(name, &known));
@@ -131,7 +131,7 @@ fn write_to<W: Write>(
         }
     };
     let snapshot = db.snapshot();
-    let names = if format == Format::Binary { db.keyspaces() } else { vec![keyspace.to_owned()] };
+    let names = if format == Format::Binary { keyspaces(db) } else { vec![keyspace.to_owned()] };
     let mut bar = Bar::new("dump");
     let mut bytes = 0;
     for name in names {
