@@ -48,6 +48,8 @@ use session::Session;
 /// Longest key and value, as the store has them.
 const KEY_BYTES_MAX: usize = 65_535;
 const VALUE_BYTES_MAX: usize = 64 << 20;
+/// Many more than the kernel's limits on mappings and processes would stop the run half-way.
+const THREADS_MAX: usize = 1024;
 
 /// Runs the command. `line` is how the flags were given.
 pub(crate) fn run(args: &BenchArgs, global: &Global, line: &compat::Line) -> Result<()> {
@@ -83,7 +85,7 @@ pub(crate) fn run(args: &BenchArgs, global: &Global, line: &compat::Line) -> Res
 fn check(args: &BenchArgs) -> Result<()> {
     let wrong = |text: &str| Err(Failure::usage(text));
     match () {
-        () if args.threads == 0 => wrong("--threads: at least one thread is needed"),
+        () if !(1..=THREADS_MAX).contains(&args.threads) => wrong("--threads: 1 to 1024 threads"),
         () if args.batch_size == 0 => wrong("--batch_size: a batch has at least one entry"),
         () if !(1..KEY_BYTES_MAX).contains(&args.key_size) => wrong("--key_size: a key has 1 to 65534 bytes"),
         () if args.value_size > VALUE_BYTES_MAX => wrong("--value_size: a value has at most 64 MiB"),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::verify::{problem_json, show};
 use crate::cli::Global;
+use crate::escape::escape;
 use crate::failure::{Failure, Result};
 use crate::open::{LOADS, options};
 use crate::out::Out;
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &RepairArgs, global: &Global) -> Result<()> {
             show(problem, has_colour(), &mut out)?;
         }
         for (name, entries) in &saved.keyspaces {
-            out.line(format_args!("keyspace {name}: {entries} puts saved"))?;
+            out.line(format_args!("keyspace {}: {entries} puts saved", escape(name.as_bytes())))?;
         }
         out.line(format_args!(
             "saved to {} from {} tables and {} batches of the log",
@@ -90,7 +91,8 @@ fn forget_loads(args: &RepairArgs, global: &Global, saved: &mut Salvaged) -> Res
 }
 
 fn as_json(saved: &Salvaged) -> Value {
-    let keyspaces = saved.keyspaces.iter().map(|(name, puts)| json!({ "name": name, "puts": puts }));
+    let keyspaces =
+        saved.keyspaces.iter().map(|(name, puts)| json!({ "name": escape(name.as_bytes()), "puts": puts }));
     json!({
         "keyspaces": keyspaces.collect::<Vec<_>>(),
         "tables": saved.tables, "log_batches": saved.log_batches,

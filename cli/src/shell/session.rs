@@ -11,6 +11,7 @@ use super::table::{self, Call, Spec};
 use super::words::{self, Word};
 use crate::cli::Global;
 use crate::clock;
+use crate::escape::escape;
 use crate::failure::{Failure, Result};
 use crate::open::{keyspaces, options};
 use crate::out::{Out, note};
@@ -79,7 +80,7 @@ impl Session {
         let name = self.dir.file_name().map(|n| n.to_string_lossy().into_owned());
         let mut text = name.unwrap_or_else(|| self.dir.display().to_string());
         if self.keyspace.name() != "default" {
-            text = format!("{text}/{}", self.keyspace.name());
+            text = format!("{text}/{}", escape(self.keyspace.name().as_bytes()));
         }
         if let Some(at) = &self.at {
             text = format!("{text}@{at}");
@@ -116,7 +117,7 @@ impl Session {
         let Some(spec) = table::find(&name) else {
             let close =
                 table::COMMANDS.iter().find(|s| s.name.starts_with(&name) || name.starts_with(s.name));
-            let hint = close.map(|s| format!("; did you mean `{}`?", s.name)).unwrap_or_default();
+            let hint = close.map_or_else(|| ";".to_owned(), |s| format!("; did you mean `{}`?", s.name));
             return Err(Failure::usage(format!("there is no command `{name}`{hint} `help` lists them all")));
         };
         let call = read_call(spec, rest)?;

@@ -56,7 +56,15 @@ enum Sink<W: Write> {
 
 pub(crate) fn run(args: &DumpArgs, global: &Global) -> Result<()> {
     let file = args.file.as_deref().filter(|f| f.as_os_str() != "-");
-    let format = args.format.or_else(|| file.and_then(Format::of)).unwrap_or(Format::Binary);
+    let format = match (args.format, file) {
+        (Some(format), _) => format,
+        (None, None) => Format::Binary,
+        (None, Some(path)) => Format::of(path).ok_or_else(|| {
+            Failure::usage(
+                "the name of the file does not say how to write it: --format binary, tsv, csv, jsonl or json",
+            )
+        })?,
+    };
     if format == Format::Binary {
         if global.keyspace.is_some() {
             return Err(Failure::usage("a binary dump holds all keyspaces: --keyspace has no meaning there"));
