@@ -37,6 +37,8 @@ pub(super) struct Chunk {
     /// Where the last entry's key lies.
     last_at: usize,
     last_len: usize,
+    /// Which keyspace of the loader it is for, in their order.
+    pub(super) part: usize,
 }
 
 impl Chunk {
