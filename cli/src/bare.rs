@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Command;
 
-/// Puts `shell` before the first word of a line that is no option, if that is no command but a directory.
+/// Puts `shell` before the first word of a line that is no option, if that is no command but a directory, or a path to none.
 pub(crate) fn expand(mut args: Vec<OsString>, cli: &Command) -> Vec<OsString> {
     let mut at = 1;
     while let Some(arg) = args.get(at) {
@@ -17,7 +17,9 @@ pub(crate) fn expand(mut args: Vec<OsString>, cli: &Command) -> Vec<OsString> {
     let is_command = |word: &OsString| {
         word == "help" || cli.get_subcommands().any(|c| word.to_str() == Some(c.get_name()))
     };
-    if args.get(at).is_some_and(|word| !is_command(word) && Path::new(word).is_dir()) {
+    // What has a slash can be no command that was mistyped.
+    let is_path = |word: &OsString| word.as_encoded_bytes().contains(&b'/') || Path::new(word).is_dir();
+    if args.get(at).is_some_and(|word| !is_command(word) && is_path(word)) {
         args.insert(at, "shell".into());
     }
     args
@@ -41,6 +43,7 @@ mod tests {
         assert_eq!(expanded("ringwood --json /tmp -c x"), "ringwood --json shell /tmp -c x");
         assert_eq!(expanded("ringwood --memory 16m /tmp"), "ringwood --memory 16m shell /tmp");
         assert_eq!(expanded("ringwood --memory=16m /tmp"), "ringwood --memory=16m shell /tmp");
+        assert_eq!(expanded("ringwood ./nosuch"), "ringwood shell ./nosuch");
         for line in
             ["ringwood scan /tmp", "ringwood help", "ringwood nosuch", "ringwood --version", "ringwood"]
         {

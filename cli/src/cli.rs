@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::flags::BenchArgs;
@@ -14,7 +13,7 @@ use crate::commands::verify::{self, VerifyArgs};
 use crate::escape::unescape;
 use crate::inspect::InspectArgs;
 use crate::shell::ShellArgs;
-use crate::size::parse_size;
+use crate::size::{parse_size, show_size};
 use crate::span::SpanArgs;
 use crate::stats::StatsArgs;
 use crate::transfer::dump::{self, DumpArgs};
@@ -52,11 +51,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// The keyspace to work on; `put` creates it [default: the store's own, called "default"]
-    #[arg(long, global = true, value_name = "NAME")]
+    /// The keyspace to work on, by the rule for bytes; `put` creates it [default: the store's own, called "default"]
+    #[arg(long, global = true, value_name = "NAME", value_parser = name)]
     pub(crate) keyspace: Option<String>,
     /// Memory for cache, memtables and buffers together, as in 512MiB [default: from the machine]
-    #[arg(long, global = true, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = memory)]
     pub(crate) memory: Option<u64>,
     /// How to reach the disk: uring, syscalls, or auto (io_uring, or system calls with a warning)
     #[arg(long, global = true, value_enum, default_value_t = Io::Auto, value_name = "WAY", hide_possible_values = true)]
@@ -213,7 +212,7 @@ pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) span: SpanArgs,
     /// At most so many entries
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub(crate) limit: Option<u64>,
     /// From the last key to the first
     #[arg(long)]
@@ -263,8 +262,27 @@ fn input() -> impl TypedValueParser<Value = Input> {
     })
 }
 
-fn read_bytes(text: &OsStr) -> Result<Vec<u8>, clap::Error> {
-    unescape(text.as_encoded_bytes()).map_err(|why| clap::Error::raw(ErrorKind::ValueValidation, why))
+fn read_bytes(text: &OsStr) -> Result<Vec<u8>, String> {
+    unescape(text.as_encoded_bytes())
+}
+
+/// A keyspace's name, by the rule for bytes.
+fn name(text: &str) -> Result<String, String> {
+    String::from_utf8(unescape(text.as_bytes())?).map_err(|_| "a keyspace's name is UTF-8".into())
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    match parse_size(text)? {
+        bytes if bytes < ringwood::MEMORY_BYTES_MIN => {
+            Err(format!("a store needs at least {} of memory", show_size(ringwood::MEMORY_BYTES_MIN as f64)))
+        }
+        bytes => Ok(bytes),
+    }
+}
+
+/// A count, typed as one.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "it is no whole number from 0 on".into())
 }
 
 #[cfg(test)]

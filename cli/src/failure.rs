@@ -15,6 +15,8 @@ use std::io;
 
 use ringwood::ErrorKind;
 
+use crate::escape::escape;
+
 /// Shorthand for results of this crate.
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -96,7 +98,9 @@ impl Failure {
 
     /// A keyspace that is not there.
     pub(crate) fn no_keyspace(name: &str, known: &[String]) -> Self {
-        Self::Store(format!("the store has no keyspace {name:?}; it has: {}", known.join(", ")))
+        let known: Vec<String> = known.iter().map(|name| escape(name.as_bytes())).collect();
+        let name = escape(name.as_bytes());
+        Self::Store(format!("the store has no keyspace \"{name}\"; it has: {}", known.join(", ")))
     }
 
     /// A failure to write the output.

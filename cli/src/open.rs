@@ -28,6 +28,30 @@ impl From<Durable> for Durability {
     }
 }
 
+/// The keyspace of what `load` must know to go on where it was stopped. It is there while such a load waits to be resumed; no command works on it, and a
+/// dump leaves it out.
+pub(crate) const LOADS: &str = "ringwood.loads";
+
+/// Names of the keyspaces that are the user's.
+pub(crate) fn keyspaces(db: &Db) -> Vec<String> {
+    let mut names = db.keyspaces();
+    names.retain(|name| name != LOADS);
+    names
+}
+
+/// Whether a keyspace may have this name.
+///
+/// # Errors
+/// A sentence, if it may not.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    match name {
+        LOADS => Err(format!(
+            "the keyspace {LOADS:?} is the program's own, for loads that were stopped; take another name"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// What the global options ask of the store.
 pub(crate) fn options(global: &Global) -> Options {
     let options = Options::new().io(global.io.into());
@@ -54,7 +78,8 @@ impl Store {
         let keyspace = match &global.keyspace {
             None => None,
             Some(name) => {
-                let known = db.keyspaces();
+                check_name(name).map_err(Failure::Usage)?;
+                let known = keyspaces(&db);
                 if !create && !known.contains(name) {
                     return Err(Failure::no_keyspace(name, &known));
                 }

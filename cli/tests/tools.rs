@@ -219,6 +219,54 @@ fn statistics_come_as_text_json_and_for_prometheus() {
 }
 
 #[test]
+fn what_cannot_be_seen_from_outside_is_unknown_and_not_nought() {
+    let place = filled();
+    let db = ringwood::Db::open(place.join("db")).unwrap();
+    let text = place.run(&["stats", "db"]);
+    assert!(text.ok().contains("\npending compaction unknown: it depends on"), "{}", text.text());
+    let json = &place.run(&["stats", "db", "--json"]).json()[0];
+    assert_eq!(json["source"], "outside");
+    let keyspaces = json["keyspaces"].as_array().unwrap();
+    for object in keyspaces.iter().chain([json]) {
+        assert_eq!(object.get("pending_compaction_bytes"), Some(&serde_json::Value::Null), "{object}");
+    }
+    let ran = place.run(&["stats", "db", "--prometheus"]);
+    let samples = ran.ok().lines().filter(|l| l.starts_with("ringwood_pending_compaction_bytes{"));
+    assert!(samples.clone().count() == 2 && samples.clone().all(|l| l.ends_with("} NaN")), "{}", ran.text());
+    db.close().unwrap();
+}
+
+#[test]
+fn a_store_whose_creation_was_cut_short_is_no_damaged_one() {
+    let place = Place::new();
+    let db = ringwood::Db::open(place.join("db")).unwrap();
+    // As the files are between the two steps: the manifest is in force, and there is no log yet.
+    fs::create_dir(place.join("new")).unwrap();
+    for name in ["CURRENT", "MANIFEST-000001"] {
+        fs::copy(place.join("db").join(name), place.join("new").join(name)).unwrap();
+    }
+    db.close().unwrap();
+    let ran = place.run(&["verify", "new"]);
+    assert!(
+        ran.ok().contains("new/wal is not there: the creation of the store was cut short"),
+        "{}",
+        ran.text()
+    );
+    place.run(&["repair", "new", "saved"]).ok();
+    let child = place.start(&["stats", "new", "--watch", "0.05", "--json"]);
+    std::thread::park_timeout(std::time::Duration::from_millis(300));
+    common::signal(&child, libc::SIGINT);
+    let ran = common::finish(child);
+    assert!(ran.code == 130 && ran.text().contains("\"files\":0"), "{} {}", ran.code, ran.err);
+    place.run(&["put", "new", "k", "v"]).ok();
+    place.run(&["verify", "new"]).ok();
+    // Of a store that was at work, it is damage.
+    place.feed(&["load", "new", "--format", "tsv"], b"a\t1\n").ok();
+    fs::remove_dir_all(place.join("new/wal")).unwrap();
+    place.run(&["verify", "new"]).fails(4, &["new is damaged"]);
+}
+
+#[test]
 fn watching_keeps_nobody_out_and_ends_with_the_signal() {
     let place = filled();
     let child = place.start(&["stats", "db", "--watch", "0.05", "--json"]);

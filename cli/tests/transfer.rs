@@ -45,7 +45,7 @@ fn a_binary_dump_restores_all_keyspaces() {
     let piped = place.feed(&["load", "third", "--format", "binary", "--json"], &again.out);
     assert_eq!(
         piped.json()[0],
-        serde_json::json!({ "entries": 6000, "skipped": 0, "bulk": 6000, "batched": 0, "first_unsorted": null })
+        serde_json::json!({ "entries": 6000, "skipped": 0, "bulk": 6000, "batched": 0, "first_unsorted": null, "resumed": 0 })
     );
     place.run(&["verify", "third"]).ok();
 }

@@ -13,16 +13,19 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use feed::Loading;
+
 use ringwood_sstable::key_cmp;
 
 use crate::batch::{check_key, check_value};
+use crate::store::Store;
 use crate::{Error, Keyspace, Result};
 use feed::Chunk;
+use install::Part;
 
 /// Bytes of a key that an error shows.
 const SHOWN_BYTES: usize = 40;
 
-/// Entries in ascending order on their way into a keyspace, all at once: several times as fast as puts, and written once.
+/// Entries in ascending order on their way into a keyspace, or one keyspace after the other, all at once: several times as fast as puts, and written once.
 ///
 /// What is put is in tables of its own, past log and memtables, and nobody sees it before [`finish`](Self::finish). A loader that is dropped
 /// leaves nothing, and so does a crash.
@@ -41,10 +44,11 @@ const SHOWN_BYTES: usize = 40;
 /// # Ok::<(), ringwood::Error>(())
 /// ```
 pub struct Loader {
-    keyspace: Keyspace,
+    /// The keyspaces so far, one after the other. The last one is the one at hand.
+    keyspaces: Vec<Keyspace>,
     loading: Arc<Loading>,
     chunk: Chunk,
-    /// The last key of the chunk before.
+    /// The last key of the chunk before, in the keyspace at hand.
     last_key: Vec<u8>,
     entries: u64,
     bytes: u64,
@@ -54,7 +58,7 @@ impl Loader {
     pub(crate) fn new(keyspace: &Keyspace) -> Result<Self> {
         let loading = Loading::start(&keyspace.shared().store)?;
         Ok(Self {
-            keyspace: keyspace.clone(),
+            keyspaces: vec![keyspace.clone()],
             loading,
             chunk: Chunk::default(),
             last_key: Vec::new(),
@@ -87,6 +91,45 @@ impl Loader {
         Ok(())
     }
 
+    /// What is put from here on goes to `keyspace`, in ascending order again. All keyspaces of a loader take effect together.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = ringwood::Db::open(dir.path().join("data"))?;
+    /// let names = db.keyspace("names")?;
+    /// let mut loader = db.loader()?;
+    /// loader.put("7", "Ada Lovelace")?;
+    /// loader.switch_to(&names)?;
+    /// loader.put("Ada", "7")?;
+    /// loader.finish()?; // both are there, or after a crash neither
+    /// # db.close()?;
+    /// # Ok::<(), ringwood::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid), without effect, for a keyspace of another store, or one that the loader has left before; else as
+    /// [`put`](Self::put).
+    pub fn switch_to(&mut self, keyspace: &Keyspace) -> Result<()> {
+        let name = keyspace.name();
+        if !Arc::ptr_eq(keyspace.shared(), self.current().shared()) {
+            return Err(Error::invalid(format!("the keyspace {name:?} is one of another store")));
+        }
+        if keyspace.id() == self.current().id() {
+            return Ok(());
+        }
+        if self.keyspaces.iter().any(|before| before.id() == keyspace.id()) {
+            return Err(Error::invalid(format!(
+                "a loader comes to each keyspace once: it has left {name:?} before"
+            )));
+        }
+        if self.chunk.last_key().is_some() {
+            self.send()?;
+        }
+        self.last_key.clear();
+        self.keyspaces.push(keyspace.clone());
+        Ok(())
+    }
+
     /// Number of entries that were put.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -99,23 +142,36 @@ impl Loader {
         self.entries == 0
     }
 
-    /// Puts all entries in place: durable when it returns, and visible in one moment, newer than every write before it. Snapshots and cursors
-    /// from before do not see them.
+    /// Puts all entries in place, in all keyspaces: durable when it returns, and visible in one moment, newer than every write before it. Snapshots and
+    /// cursors from before do not see them.
     ///
     /// Memtables that hold keys within the tables' ranges are flushed first. Other writers wait meanwhile for one manifest record, and for the
     /// flush of what they wrote between the loaded keys during this call.
     ///
     /// # Errors
-    /// As [`put`](Self::put); [`Poisoned`](crate::ErrorKind::Poisoned) if the manifest or the log failed. After an error nothing was loaded; after
-    /// a failed sync of the manifest the next opening finds all of it or nothing.
+    /// As [`put`](Self::put); [`Invalid`](crate::ErrorKind::Invalid) if one of the keyspaces was dropped; [`Poisoned`](crate::ErrorKind::Poisoned) if the
+    /// manifest or the log failed. After an error nothing was loaded; after a failed sync of the manifest
+    /// the next opening finds all of it or nothing.
     pub fn finish(mut self) -> Result<()> {
         if self.is_empty() {
-            return self.keyspace.shared().store.check_writable();
+            return self.store().check_writable();
         }
         self.send()?;
         let _finishing = self.loading.finishing();
-        let tables = self.loading.finish()?;
-        self.keyspace.shared().store.install_loaded(self.keyspace.tree(), tables, self.bytes)
+        let mut parts: Vec<_> = self.keyspaces.iter().map(|k| Part::new(k.tree())).collect();
+        for table in self.loading.finish()? {
+            parts[table.part()].tables.push(table);
+        }
+        parts.retain(|part| !part.tables.is_empty());
+        self.store().install_loaded(parts, self.bytes)
+    }
+
+    fn current(&self) -> &Keyspace {
+        self.keyspaces.last().expect("there is one from the beginning")
+    }
+
+    fn store(&self) -> &Store {
+        &self.current().shared().store
     }
 
     fn send(&mut self) -> Result<()> {
@@ -123,6 +179,7 @@ impl Loader {
             self.last_key.clear();
             self.last_key.extend_from_slice(last);
         }
+        self.chunk.part = self.keyspaces.len() - 1;
         self.chunk = self.loading.send(std::mem::take(&mut self.chunk))?;
         Ok(())
     }
@@ -136,7 +193,7 @@ impl Drop for Loader {
 
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Loader({:?}, {} entries)", self.keyspace.name(), self.entries)
+        write!(f, "Loader({:?}, {} entries)", self.current().name(), self.entries)
     }
 }
 

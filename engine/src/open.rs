@@ -185,7 +185,7 @@ pub(crate) fn refuse_foreign(disk: &dyn Disk, dir: &Path) -> Result<()> {
             format!("it is missing, but {} is there; restore it from a copy", name.display()),
         )),
         Some(name) => Err(Error::invalid(format!(
-            "{} is not a store of Ringwood and not empty (it holds {}); give a new or an empty directory",
+            "{} is not a store of Ringwood and not empty (it holds {}); give a store's directory, or a new or an empty one to make a store in",
             dir.display(),
             name.display()
         ))),

@@ -223,6 +223,64 @@ fn values_of_all_sizes_and_several_keyspaces_are_loaded() {
     assert_eq!(db.keyspace("users").unwrap().iter().unwrap().count(), sizes.len());
 }
 
+#[test]
+fn a_load_over_keyspaces_is_one_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let spaces: Vec<_> = (0..40).map(|i| db.keyspace(&format!("space {i}")).unwrap()).collect();
+    spaces[3].put(key(7), "older").unwrap();
+    db.keyspace("empty").unwrap();
+    let (before, sequence) = (db.snapshot(), db.snapshot().sequence());
+    let mut loader = db.loader().unwrap();
+    (0..3000).for_each(|i| loader.put(key(i), value(i, "default")).unwrap());
+    for (number, space) in spaces.iter().enumerate() {
+        loader.switch_to(space).unwrap();
+        loader.switch_to(space).unwrap();
+        // From the first key again, and not in all of them the same.
+        (0..10 + number as u32).for_each(|i| loader.put(key(i), value(i, space.name())).unwrap());
+        assert!(loader.put(key(0), "again").unwrap_err().to_string().contains("ascending"));
+    }
+    let left = loader.switch_to(&spaces[0]).unwrap_err();
+    assert!(left.kind() == ErrorKind::Invalid && left.to_string().contains("\"space 0\""), "{left}");
+    let other = Db::open(dir.path().join("other")).unwrap();
+    let foreign = loader.switch_to(&other.keyspace("x").unwrap()).unwrap_err();
+    assert!(foreign.to_string().contains("another store"), "{foreign}");
+    loader.switch_to(&db.keyspace("empty").unwrap()).unwrap();
+    assert_eq!(spaces[3].get(key(7)).unwrap().unwrap(), b"older", "nothing is there yet");
+    let manifest = db.stats().loads;
+    loader.finish().unwrap();
+    assert_eq!((db.stats().loads - manifest, db.snapshot().sequence()), (1, sequence + 1));
+    assert_eq!(before.keyspace(&spaces[3]).get(key(7)).unwrap().unwrap(), b"older");
+    assert_eq!(before.keyspace(&spaces[4]).iter().unwrap().count(), 0);
+    spaces[5].put(key(1), "newer").unwrap();
+    let all = |db: &Db| {
+        check(db, 0..3000, "default");
+        for (number, name) in (0..40).map(|i| (i, format!("space {i}"))) {
+            let space = db.keyspace(&name).unwrap();
+            assert_eq!(space.iter().unwrap().count(), 10 + number, "{name}");
+            let expected = if number == 5 { b"newer".to_vec() } else { value(1, &name) };
+            assert_eq!(space.get(key(1)).unwrap().unwrap(), expected, "{name}");
+        }
+    };
+    all(&db);
+    db.compact().unwrap();
+    all(&db);
+    drop((before, spaces));
+    db.close().unwrap();
+    let db = open(dir.path());
+    all(&db);
+    // One of its keyspaces is dropped: nothing of the load is there, in none of them.
+    let [kept, gone] = ["kept", "gone"].map(|name| db.keyspace(name).unwrap());
+    let files = table_files(dir.path());
+    let mut loader = kept.loader().unwrap();
+    loader.put("a", "1").unwrap();
+    loader.switch_to(&gone).unwrap();
+    loader.put("b", "2").unwrap();
+    db.drop_keyspace("gone").unwrap();
+    assert_eq!(loader.finish().unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!((kept.iter().unwrap().count(), table_files(dir.path())), (0, files));
+}
+
 /// Writers, readers and loads of the same keys: each load is seen whole or not at all, never behind a later write.
 #[test]
 fn loads_are_seen_whole_beside_writers_and_readers() {

@@ -48,6 +48,8 @@ use session::Session;
 /// Longest key and value, as the store has them.
 const KEY_BYTES_MAX: usize = 65_535;
 const VALUE_BYTES_MAX: usize = 64 << 20;
+/// Many more than the kernel's limits on mappings and processes would stop the run half-way.
+const THREADS_MAX: usize = 1024;
 
 /// Runs the command. `line` is how the flags were given.
 pub(crate) fn run(args: &BenchArgs, global: &Global, line: &compat::Line) -> Result<()> {
@@ -71,7 +73,8 @@ pub(crate) fn run(args: &BenchArgs, global: &Global, line: &compat::Line) -> Res
         None => None,
     };
     let mut session = Session::open(args, global)?;
-    let done = run_steps(&steps, args, global.json, &mut session, &mut out, page.as_mut());
+    let done = Run { args, json: global.json, session: &mut session, out: &mut out, page: page.as_mut() }
+        .steps(&steps);
     out.flush()?;
     // A run that was stopped has a page of what it came to.
     page.map_or(Ok(()), page::Report::end)?;
@@ -82,7 +85,7 @@ pub(crate) fn run(args: &BenchArgs, global: &Global, line: &compat::Line) -> Res
 fn check(args: &BenchArgs) -> Result<()> {
     let wrong = |text: &str| Err(Failure::usage(text));
     match () {
-        () if args.threads == 0 => wrong("--threads: at least one thread is needed"),
+        () if !(1..=THREADS_MAX).contains(&args.threads) => wrong("--threads: 1 to 1024 threads"),
         () if args.batch_size == 0 => wrong("--batch_size: a batch has at least one entry"),
         () if !(1..KEY_BYTES_MAX).contains(&args.key_size) => wrong("--key_size: a key has 1 to 65534 bytes"),
         () if args.value_size > VALUE_BYTES_MAX => wrong("--value_size: a value has at most 64 MiB"),
@@ -103,158 +106,157 @@ fn check(args: &BenchArgs) -> Result<()> {
     }
 }
 
-fn run_steps(
-    steps: &[Step],
-    args: &BenchArgs,
+/// A run of benchmarks: what was asked for, on which store, and where what it comes to is shown.
+struct Run<'a> {
+    args: &'a BenchArgs,
     json: bool,
-    session: &mut Session,
-    out: &mut Out,
-    mut page: Option<&mut page::Report>,
-) -> Result<()> {
-    if args.bloom_bits >= 0 {
-        note("ringwood: note: --bloom_bits: the store chooses the size of its filters; ignored");
-    }
-    let header = header(args, session);
-    if let Some(page) = &mut page {
-        page.facts(&header);
-    }
-    if !json {
-        for line in header {
-            out.line(line)?;
+    session: &'a mut Session,
+    out: &'a mut Out,
+    page: Option<&'a mut page::Report>,
+}
+
+impl Run<'_> {
+    fn steps(&mut self, steps: &[Step]) -> Result<()> {
+        if self.args.bloom_bits >= 0 {
+            note("ringwood: note: --bloom_bits: the store chooses the size of its filters; ignored");
         }
-        out.flush()?;
+        let header = self.header();
+        if let Some(page) = &mut self.page {
+            page.facts(&header);
+        }
+        if !self.json {
+            for line in header {
+                self.out.line(line)?;
+            }
+            self.out.flush()?;
+        }
+        for step in steps {
+            self.session.check()?;
+            if step.bench.is_report() {
+                self.print_store(step)?;
+            } else if step.bench.is_fresh() && self.args.use_existing_db {
+                self.skipped(step, "--use_existing_db is true")?;
+            } else {
+                self.step(step)?;
+            }
+        }
+        if self.args.statistics && !self.json {
+            self.out.line(format_args!("STATISTICS:\n{}", self.session.stats()))?;
+        }
+        Ok(())
     }
-    for step in steps {
-        session.check()?;
-        if step.bench.is_report() {
-            print_store(step.name, step.bench, json, session, out)?;
-        } else if step.bench.is_fresh() && args.use_existing_db {
-            skipped(step.name, "--use_existing_db is true", json, out)?;
+
+    /// What is measured and where.
+    fn header(&self) -> Vec<String> {
+        let session = &self.session;
+        let facts = header::Facts {
+            dir: &session.dir().display().to_string(),
+            seed: session.seed(),
+            durability: session::durability(self.args),
+            uncounted: session.uncounted(),
+            clock_ns: session.clock_ns(),
+        };
+        header::lines(self.args, &session.stats(), &facts)
+    }
+
+    fn skipped(&mut self, step: &Step, why: &str) -> Result<()> {
+        let name = step.name;
+        if self.json {
+            self.out.line_now(serde_json::json!({ "benchmark": name, "skipped": why }))
         } else {
-            run_step(step, args, json, session, out, page.as_deref_mut())?;
+            self.out.line_now(format_args!("{name:<12} : skipped ({why})"))
         }
     }
-    if args.statistics && !json {
-        out.line(format_args!("STATISTICS:\n{}", session.stats()))?;
-    }
-    Ok(())
-}
 
-/// What is measured and where.
-fn header(args: &BenchArgs, session: &Session) -> Vec<String> {
-    let facts = header::Facts {
-        dir: &session.dir().display().to_string(),
-        seed: session.seed(),
-        durability: session::durability(args),
-        uncounted: session.uncounted(),
-        clock_ns: session.clock_ns(),
-    };
-    header::lines(args, &session.stats(), &facts)
-}
-
-fn skipped(name: &str, why: &str, json: bool, out: &mut Out) -> Result<()> {
-    if json {
-        out.line_now(serde_json::json!({ "benchmark": name, "skipped": why }))
-    } else {
-        out.line_now(format_args!("{name:<12} : skipped ({why})"))
-    }
-}
-
-fn run_step(
-    step: &Step,
-    args: &BenchArgs,
-    json: bool,
-    session: &mut Session,
-    out: &mut Out,
-    mut page: Option<&mut page::Report>,
-) -> Result<()> {
-    let set = session::settings(args, step.bench);
-    if step.bench.is_fresh() {
-        session.make_fresh()?;
-    }
-    if step.warmups > 0 && !json {
-        out.line_now(format_args!("Warming up benchmark by running {} times", step.warmups))?;
-    }
-    for _ in 0..step.warmups {
-        session.run(step.name, args, &set)?;
-    }
-    if step.runs > 1 && !json {
-        out.line_now(format_args!("Running benchmark for {} times", step.runs))?;
-    }
-    let mut repeats = Repeats::default();
-    for _ in 0..step.runs {
-        let (outcome, cost) = session.run(step.name, args, &set)?;
-        repeats.add(outcome.rate(), outcome.megabytes());
-        if json || page.is_some() {
-            let document = json::benchmark(step.name, &set, &outcome, &cost, &session.stats());
-            if json {
-                out.line_now(&document)?;
-            }
-            if let Some(page) = &mut page {
-                page.add(document);
-            }
+    fn step(&mut self, step: &Step) -> Result<()> {
+        let set = session::settings(self.args, step.bench);
+        if step.bench.is_fresh() {
+            self.session.make_fresh()?;
         }
-        if json {
-            continue;
+        if step.warmups > 0 && !self.json {
+            self.out.line_now(format_args!("Warming up benchmark by running {} times", step.warmups))?;
         }
-        out.line(report::line(step.name, &outcome))?;
-        if args.histogram {
-            for (kind, histogram) in outcome.latencies.kinds() {
-                for line in report::histogram(kind.name(), histogram) {
-                    out.line(line)?;
+        for _ in 0..step.warmups {
+            self.session.run(step.name, self.args, &set)?;
+        }
+        if step.runs > 1 && !self.json {
+            self.out.line_now(format_args!("Running benchmark for {} times", step.runs))?;
+        }
+        let mut repeats = Repeats::default();
+        for _ in 0..step.runs {
+            let (outcome, cost) = self.session.run(step.name, self.args, &set)?;
+            repeats.add(outcome.rate(), outcome.megabytes());
+            if self.json || self.page.is_some() {
+                let document = json::benchmark(step.name, &set, &outcome, &cost, &self.session.stats());
+                if self.json {
+                    self.out.line_now(&document)?;
+                }
+                if let Some(page) = &mut self.page {
+                    page.add(document);
                 }
             }
-        }
-        for line in report::details(&outcome, &cost) {
-            out.line(line)?;
-        }
-        if let Some(line) = repeats.line(step.name, args.confidence_interval_only) {
-            out.line(line)?;
-        }
-        out.flush()?;
-    }
-    if !json {
-        for line in repeats.last_lines(step.name) {
-            out.line(line)?;
-        }
-    }
-    out.flush()
-}
-
-/// Benchmarks that print something about the store.
-fn print_store(name: &str, bench: Bench, json: bool, session: &Session, out: &mut Out) -> Result<()> {
-    if bench == Bench::ResetStats {
-        return skipped(name, "the store counts from its opening", json, out);
-    }
-    let stats = session.stats();
-    if json {
-        return out.line_now(json::store(name, &stats));
-    }
-    out.line("")?;
-    match bench {
-        Bench::LevelStats => {
-            out.line("Level Files Size(MB)\n--------------------")?;
-            for keyspace in &stats.keyspaces {
-                for (number, level) in keyspace.levels.iter().enumerate() {
-                    let megabytes = level.bytes as f64 / 1_048_576.0;
-                    out.line(format_args!("{number:>3} {:>8} {megabytes:>8.0}", level.tables))?;
+            if self.json {
+                continue;
+            }
+            self.out.line(report::line(step.name, &outcome))?;
+            if self.args.histogram {
+                for (kind, histogram) in outcome.latencies.kinds() {
+                    for line in report::histogram(kind.name(), histogram) {
+                        self.out.line(line)?;
+                    }
                 }
             }
+            for line in report::details(&outcome, &cost) {
+                self.out.line(line)?;
+            }
+            if let Some(line) = repeats.line(step.name, self.args.confidence_interval_only) {
+                self.out.line(line)?;
+            }
+            self.out.flush()?;
         }
-        Bench::MemStats => {
-            let memory = &stats.memory;
-            let table = [
-                ("budget", memory.budget),
-                ("cache", memory.cache),
-                ("memtables", memory.memtables),
-                ("tables", memory.tables),
-                ("io-buffers", memory.io_buffers),
-            ];
-            for (what, bytes) in table {
-                out.line(format_args!("{what}: {bytes}"))?;
+        if !self.json {
+            for line in repeats.last_lines(step.name) {
+                self.out.line(line)?;
             }
         }
-        _ => out.line(&stats)?,
+        self.out.flush()
     }
-    out.flush()
+
+    /// Benchmarks that print something about the store.
+    fn print_store(&mut self, step: &Step) -> Result<()> {
+        if step.bench == Bench::ResetStats {
+            return self.skipped(step, "the store counts from its opening");
+        }
+        let stats = self.session.stats();
+        if self.json {
+            return self.out.line_now(json::store(step.name, &stats));
+        }
+        self.out.line("")?;
+        match step.bench {
+            Bench::LevelStats => {
+                self.out.line("Level Files Size(MB)\n--------------------")?;
+                for keyspace in &stats.keyspaces {
+                    for (number, level) in keyspace.levels.iter().enumerate() {
+                        let megabytes = level.bytes as f64 / 1_048_576.0;
+                        self.out.line(format_args!("{number:>3} {:>8} {megabytes:>8.0}", level.tables))?;
+                    }
+                }
+            }
+            Bench::MemStats => {
+                let memory = &stats.memory;
+                let table = [
+                    ("budget", memory.budget),
+                    ("cache", memory.cache),
+                    ("memtables", memory.memtables),
+                    ("tables", memory.tables),
+                    ("io-buffers", memory.io_buffers),
+                ];
+                for (what, bytes) in table {
+                    self.out.line(format_args!("{what}: {bytes}"))?;
+                }
+            }
+            _ => self.out.line(&stats)?,
+        }
+        self.out.flush()
+    }
 }

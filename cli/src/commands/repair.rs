@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::verify::{problem_json, show};
 use crate::cli::Global;
+use crate::escape::escape;
 use crate::failure::{Failure, Result};
-use crate::open::options;
+use crate::open::{LOADS, options};
 use crate::out::Out;
 use crate::progress::Bar;
 use crate::signals::Interrupt;
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &RepairArgs, global: &Global) -> Result<()> {
         return Err(Failure::usage("repair saves all keyspaces: --keyspace has no meaning here"));
     }
     let interrupt = Interrupt::install()?;
-    let saved = {
+    let mut saved = {
         let mut bar = Bar::new("repair");
         let salvaged = salvage(&args.db, &args.new, options(global), &mut |progress| {
             bar.set(progress.done, progress.total);
@@ -52,6 +53,7 @@ pub(crate) fn run(args: &RepairArgs, global: &Global) -> Result<()> {
         salvaged.map_err(Failure::of_store)?
     };
     interrupt.check()?;
+    forget_loads(args, global, &mut saved)?;
     let mut out = Out::new();
     if global.json {
         out.line(as_json(&saved))?;
@@ -60,7 +62,7 @@ pub(crate) fn run(args: &RepairArgs, global: &Global) -> Result<()> {
             show(problem, has_colour(), &mut out)?;
         }
         for (name, entries) in &saved.keyspaces {
-            out.line(format_args!("keyspace {name}: {entries} puts saved"))?;
+            out.line(format_args!("keyspace {}: {entries} puts saved", escape(name.as_bytes())))?;
         }
         out.line(format_args!(
             "saved to {} from {} tables and {} batches of the log",
@@ -77,8 +79,20 @@ pub(crate) fn run(args: &RepairArgs, global: &Global) -> Result<()> {
     }
 }
 
+/// What a load had put in before it was stopped may be among what was lost: nothing is to go on behind it.
+fn forget_loads(args: &RepairArgs, global: &Global, saved: &mut Salvaged) -> Result<()> {
+    if saved.keyspaces.iter().any(|(name, _)| name == LOADS) {
+        saved.keyspaces.retain(|(name, _)| name != LOADS);
+        let db = options(global).create_if_missing(false).open(&args.new).map_err(Failure::of_store)?;
+        db.drop_keyspace(LOADS)?;
+        db.close()?;
+    }
+    Ok(())
+}
+
 fn as_json(saved: &Salvaged) -> Value {
-    let keyspaces = saved.keyspaces.iter().map(|(name, puts)| json!({ "name": name, "puts": puts }));
+    let keyspaces =
+        saved.keyspaces.iter().map(|(name, puts)| json!({ "name": escape(name.as_bytes()), "puts": puts }));
     json!({
         "keyspaces": keyspaces.collect::<Vec<_>>(),
         "tables": saved.tables, "log_batches": saved.log_batches,

@@ -58,9 +58,16 @@ pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<()> {
     if global.keyspace.is_some() && !args.path.is_dir() {
         return Err(Failure::usage("a file is decoded as a whole: --keyspace has no meaning here"));
     }
+    let only = |given: bool, option: &str, what: &str| match given {
+        true => Err(Failure::Usage(format!("{option} is for {what}, and has no meaning here"))),
+        false => Ok(()),
+    };
     if args.path.is_file() {
+        only(args.svg.is_some(), "--svg", "the directory of a store")?;
+        only(args.tables, "--tables", "the directory of a store")?;
         return file::run(&args.path, args.records, global);
     }
+    only(args.records, "--records", "one file of a store")?;
     let inspector = Inspector::open(&args.path, global.io.into()).map_err(Failure::of_store)?;
     let mut tree = inspector.tree().map_err(Failure::of_store)?;
     drop(inspector);

@@ -13,6 +13,7 @@ use super::session::Session;
 use super::table::{COMMANDS, Spec, Takes, find};
 use super::words::{quote, unfinished};
 use crate::escape::unescape;
+use crate::open::keyspaces;
 
 /// Keys that are offered at most.
 const KEYS_MAX: usize = 100;
@@ -20,6 +21,7 @@ const KEYS_MAX: usize = 100;
 /// What completion goes by; renewed before each line.
 pub(super) struct Assist {
     keyspace: Keyspace,
+    /// As they are typed.
     keyspaces: Vec<String>,
     snapshots: Vec<String>,
     colour: bool,
@@ -29,7 +31,7 @@ impl Assist {
     pub(super) fn of(session: &Session, colour: bool) -> Self {
         Self {
             keyspace: session.keyspace.clone(),
-            keyspaces: session.db.keyspaces(),
+            keyspaces: keyspaces(&session.db).iter().map(|name| quote(name.as_bytes())).collect(),
             snapshots: session.snapshots.keys().cloned().chain(["now".to_owned()]).collect(),
             colour,
         }

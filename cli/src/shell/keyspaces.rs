@@ -5,12 +5,15 @@ use serde_json::json;
 use super::session::Session;
 use super::show::Mode;
 use super::table::Call;
+use crate::escape::escape;
 use crate::failure::{Failure, Result};
+use crate::open::{check_name, keyspaces};
 use crate::out::Out;
 
 pub(super) fn list(session: &mut Session, _: &Call<'_>, out: &mut Out) -> Result<()> {
-    for name in session.db.keyspaces() {
+    for name in keyspaces(&session.db) {
         let used = name == session.keyspace.name();
+        let name = escape(name.as_bytes());
         match session.mode {
             Mode::Json => out.line(json!({ "keyspace": name, "used": used }))?,
             Mode::Table => out.line(format_args!("{} {name}", if used { '*' } else { ' ' }))?,
@@ -27,9 +30,10 @@ pub(super) fn use_it(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Res
 }
 
 pub(super) fn create(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Result<()> {
-    let name = call.text(0);
+    let name = name(call)?;
+    check_name(&name).map_err(Failure::Usage)?;
     if session.db.keyspaces().contains(&name) {
-        return Err(Failure::usage(format!("there is a keyspace {name:?} already")));
+        return Err(Failure::usage(format!("there is a keyspace {} already", escape(name.as_bytes()))));
     }
     session.db.keyspace(&name)?;
     Ok(())
@@ -47,7 +51,13 @@ pub(super) fn drop_it(session: &mut Session, call: &Call<'_>, _: &mut Out) -> Re
     Ok(())
 }
 
+/// The first word, as the name that it is.
+fn name(call: &Call<'_>) -> Result<String> {
+    let bytes = call.words.first().map(|word| word.to_vec()).unwrap_or_default();
+    String::from_utf8(bytes).map_err(|_| Failure::usage("a keyspace's name is UTF-8"))
+}
+
 fn known(session: &Session, call: &Call<'_>) -> Result<String> {
-    let (name, known) = (call.text(0), session.db.keyspaces());
+    let (name, known) = (name(call)?, keyspaces(&session.db));
     if known.contains(&name) { Ok(name) } else { Err(Failure::no_keyspace(&name, &known)) }
 }

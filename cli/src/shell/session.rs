@@ -11,8 +11,9 @@ use super::table::{self, Call, Spec};
 use super::words::{self, Word};
 use crate::cli::Global;
 use crate::clock;
+use crate::escape::escape;
 use crate::failure::{Failure, Result};
-use crate::open::options;
+use crate::open::{keyspaces, options};
 use crate::out::{Out, note};
 use crate::signals::Interrupt;
 use crate::span::Span;
@@ -43,7 +44,7 @@ impl Session {
     ) -> Result<Self> {
         let db = options(global).create_if_missing(create).open(dir).map_err(Failure::of_store)?;
         let name = global.keyspace.as_deref().unwrap_or("default");
-        let known = db.keyspaces();
+        let known = keyspaces(&db);
         if !known.iter().any(|k| k == name) {
             return Err(Failure::no_keyspace(name, &known));
         }
@@ -79,7 +80,7 @@ impl Session {
         let name = self.dir.file_name().map(|n| n.to_string_lossy().into_owned());
         let mut text = name.unwrap_or_else(|| self.dir.display().to_string());
         if self.keyspace.name() != "default" {
-            text = format!("{text}/{}", self.keyspace.name());
+            text = format!("{text}/{}", escape(self.keyspace.name().as_bytes()));
         }
         if let Some(at) = &self.at {
             text = format!("{text}@{at}");
@@ -116,7 +117,7 @@ impl Session {
         let Some(spec) = table::find(&name) else {
             let close =
                 table::COMMANDS.iter().find(|s| s.name.starts_with(&name) || name.starts_with(s.name));
-            let hint = close.map(|s| format!("; did you mean `{}`?", s.name)).unwrap_or_default();
+            let hint = close.map_or_else(|| ";".to_owned(), |s| format!("; did you mean `{}`?", s.name));
             return Err(Failure::usage(format!("there is no command `{name}`{hint} `help` lists them all")));
         };
         let call = read_call(spec, rest)?;

@@ -48,5 +48,7 @@ fn known(session: &Session, name: String) -> Result<String> {
         return Ok(name);
     }
     let known: Vec<&str> = session.snapshots.keys().map(String::as_str).collect();
-    Err(Failure::usage(format!("there is no snapshot {name}; there are: {}", known.join(", "))))
+    let known =
+        if known.is_empty() { "none was taken".into() } else { format!("there are: {}", known.join(", ")) };
+    Err(Failure::usage(format!("there is no snapshot {name}; {known}")))
 }

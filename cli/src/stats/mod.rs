@@ -40,7 +40,7 @@ pub(crate) struct StatsArgs {
     #[arg(value_name = "DB")]
     pub(crate) db: PathBuf,
     /// Refresh in place every so many seconds
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", conflicts_with = "prometheus")]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", conflicts_with = "prometheus", value_parser = seconds)]
     pub(crate) watch: Option<f64>,
     /// Print in Prometheus's text form
     #[arg(long, conflicts_with = "json")]
@@ -79,10 +79,12 @@ pub(crate) fn run(args: &StatsArgs, global: &Global) -> Result<()> {
     out.flush()
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.05..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "seconds from 0.05 to 86400 are wanted".into())
+}
+
 fn watch(args: &StatsArgs, global: &Global, seconds: f64) -> Result<()> {
-    if !(0.05..=86_400.0).contains(&seconds) {
-        return Err(Failure::usage("--watch: seconds from 0.05 to 86400"));
-    }
     let interrupt = Interrupt::install()?;
     let mut out = Out::new();
     let in_place = crate::terminal::height().is_some();

@@ -54,6 +54,12 @@ fn levels(metrics: &mut Metrics, keyspaces: &[(String, Vec<Level>)]) {
     }
 }
 
+fn pending<'a>(metrics: &mut Metrics, keyspaces: impl Iterator<Item = (&'a str, f64)>) {
+    let samples: Vec<_> = keyspaces.map(|(name, bytes)| (quoted("keyspace", name), bytes)).collect();
+    let help = "Bytes that wait for a compaction: level 0 once it is due, deeper levels beyond their targets. NaN if unknown.";
+    metrics.put("gauge", "pending_compaction_bytes", help, &samples);
+}
+
 /// A store that is open.
 pub(super) fn of_store(stats: &Stats) -> String {
     let mut m = Metrics::default();
@@ -84,11 +90,7 @@ pub(super) fn of_store(stats: &Stats) -> String {
         "Bytes of all tables for each of the deepest level.",
         space_amplification(stats),
     );
-    let samples =
-        stats.keyspaces.iter().map(|k| (quoted("keyspace", &k.name), k.pending_compaction_bytes as f64));
-    let help =
-        "Bytes that wait for a compaction: level 0 once it is due, deeper levels beyond their targets.";
-    m.put("gauge", "pending_compaction_bytes", help, &samples.collect::<Vec<_>>());
+    pending(&mut m, stats.keyspaces.iter().map(|k| (&*k.name, k.pending_compaction_bytes as f64)));
     for (name, help, value) in [
         ("cache_hits_total", "Blocks found in the cache.", stats.cache.hits),
         ("cache_misses_total", "Blocks that had to be read.", stats.cache.misses),
@@ -136,5 +138,7 @@ pub(super) fn of_peek(seen: &Peek) -> String {
         .collect();
     levels(&mut m, &keyspaces);
     m.one("gauge", "log_disk_bytes", "Bytes of the log on disk.", seen.log_bytes as f64);
+    // The limits of levels are options of the process that has the store open.
+    pending(&mut m, seen.tree.keyspaces.iter().map(|k| (&*k.name, f64::NAN)));
     m.0
 }

@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 
+use super::resume::Mark;
+
 const MAGIC: [u8; 8] = *b"RWOODDMP";
 const VERSION: u32 = 1;
 const HEADER: usize = 16;
@@ -102,7 +104,7 @@ pub(super) struct Reader<R> {
     from: R,
     crc: u32,
     /// Bytes read so far.
-    pub(super) offset: u64,
+    offset: u64,
     entries: u64,
     keyspaces: u64,
 }
@@ -124,6 +126,11 @@ impl<R: Read> Reader<R> {
         }
         let crc = crc32fast::hash(&header);
         Ok(Self { from, crc, offset: HEADER as u64, entries: 0, keyspaces: 0 })
+    }
+
+    /// Where the next part begins.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { bytes: self.offset, crc: self.crc }
     }
 
     /// The next part.

@@ -13,7 +13,7 @@ use super::binary::Writer;
 use crate::cli::Global;
 use crate::escape::{escape, escape_to};
 use crate::failure::{Failure, Result};
-use crate::open::options;
+use crate::open::{keyspaces, options};
 use crate::progress::Bar;
 use crate::signals::Interrupt;
 use crate::span::SpanArgs;
@@ -56,7 +56,15 @@ enum Sink<W: Write> {
 
 pub(crate) fn run(args: &DumpArgs, global: &Global) -> Result<()> {
     let file = args.file.as_deref().filter(|f| f.as_os_str() != "-");
-    let format = args.format.or_else(|| file.and_then(Format::of)).unwrap_or(Format::Binary);
+    let format = match (args.format, file) {
+        (Some(format), _) => format,
+        (None, None) => Format::Binary,
+        (None, Some(path)) => Format::of(path).ok_or_else(|| {
+            Failure::usage(
+                "the name of the file does not say how to write it: --format binary, tsv, csv, jsonl or json",
+            )
+        })?,
+    };
     if format == Format::Binary {
         if global.keyspace.is_some() {
             return Err(Failure::usage("a binary dump holds all keyspaces: --keyspace has no meaning there"));
@@ -72,7 +80,7 @@ pub(crate) fn run(args: &DumpArgs, global: &Global) -> Result<()> {
     }
     let interrupt = Interrupt::install()?;
     let db = options(global).create_if_missing(false).open(&args.db).map_err(Failure::of_store)?;
-    let known = db.keyspaces();
+    let known = keyspaces(&db);
     let name = global.keyspace.as_deref().unwrap_or("default");
     if !known.iter().any(|k| k == name) {
         return Err(Failure::no_keyspace(name, &known));
@@ -131,7 +139,7 @@ fn write_to<W: Write>(
         }
     };
     let snapshot = db.snapshot();
-    let names = if format == Format::Binary { db.keyspaces() } else { vec![keyspace.to_owned()] };
+    let names = if format == Format::Binary { keyspaces(db) } else { vec![keyspace.to_owned()] };
     let mut bar = Bar::new("dump");
     let mut bytes = 0;
     for name in names {

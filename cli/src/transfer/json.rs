@@ -221,7 +221,15 @@ impl Fields {
 }
 
 fn find<'a>(element: &'a Value, field: &Field) -> Result<&'a Value, Wrong> {
-    field.get(element).ok_or_else(|| Wrong::new(format!("the object has no {}", field.name())))
+    field.get(element).ok_or_else(|| {
+        let name = field.name();
+        Wrong::new(match element {
+            Value::Object(_) => format!("the object has no {name}"),
+            _ => format!(
+                "it is no object that could have a {name} (--key '' takes the whole of it as the key)"
+            ),
+        })
+    })
 }
 
 /// A field as `dump` writes it.

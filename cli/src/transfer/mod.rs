@@ -7,7 +7,7 @@
 //! | [`text`], [`table`], [`json`] | parsers: tab-separated lines, CSV, JSON |
 //! | [`cut`], [`piece`] | an input cut into pieces of whole records |
 //! | [`pipeline`], [`parsed`] | pieces parsed by several threads, in order |
-//! | [`target`] | entries on their way into the store |
+//! | [`target`], [`resume`] | entries on their way into the store; how far they came, for a load that is stopped |
 
 mod binary;
 mod cut;
@@ -17,6 +17,7 @@ pub(crate) mod load;
 mod parsed;
 mod piece;
 mod pipeline;
+mod resume;
 mod table;
 mod target;
 mod text;

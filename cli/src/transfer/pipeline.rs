@@ -15,12 +15,13 @@ use super::cut::{Cutter, Elements, Rows};
 use super::json::{Document, Fields, jsonl};
 use super::parsed::Parsed;
 use super::piece::{Piece, Pieces};
+use super::resume::{Mark, Skip};
 use super::table::Table;
 use super::text::tsv;
 use crate::failure::{Failure, Result};
 
 /// More threads than this the one that writes cannot keep busy.
-const PARSERS_MAX: usize = 8;
+pub(super) const PARSERS_MAX: usize = 8;
 
 /// Pieces that wait for the one that writes, for each thread.
 const QUEUE: usize = 2;
@@ -37,10 +38,10 @@ pub(super) enum Form {
 /// What comes out, in the order of the input.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// A piece that a thread parses; gone if the thread is.
-    Piece(Receiver<Parsed>),
-    /// Entries of a binary dump.
-    Entries(Parsed),
+    /// A piece that a thread parses, gone if the thread is; and where it ends.
+    Piece(Receiver<Parsed>, Mark),
+    /// Entries of a binary dump, and where they end.
+    Entries(Parsed, Mark),
     /// What follows is of this keyspace.
     Keyspace(String),
     /// The input cannot be read on. A sentence.
@@ -50,22 +51,36 @@ pub(super) enum Next {
 /// A piece, and where its outcome goes.
 type Job = (Piece, Sender<Parsed>);
 
-/// Starts to read a binary dump.
+/// Starts to read a binary dump, behind what `passed` leaves out.
 ///
 /// # Errors
 /// If a thread cannot be had.
-pub(super) fn start_dump(input: impl Read + Send + 'static) -> Result<Receiver<Next>> {
+pub(super) fn start_dump(input: impl Read + Send + 'static, passed: Skip) -> Result<Receiver<Next>> {
     let (to, queue) = sync_channel(QUEUE);
-    spawn("reader", move || read_dump(input, &to))?;
+    spawn("reader", move || {
+        if let Err(why) = read_dump(input, passed, &to) {
+            let _ = to.send(Next::Failed(why));
+        }
+    })?;
     Ok(queue)
 }
 
-/// Starts to read a text. With `skip`, what is complained about is left out; otherwise parsing a piece ends there.
+/// How many threads parse, if nothing else is asked for.
+pub(super) fn default_parsers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(PARSERS_MAX)
+}
+
+/// Starts to read a text by so many threads, behind what `passed` leaves out. With `skip`, what is complained about is left out; otherwise parsing a piece ends there.
 ///
 /// # Errors
 /// If a thread cannot be had.
-pub(super) fn start(form: Form, input: impl Read + Send + 'static, skip: bool) -> Result<Receiver<Next>> {
-    let parsers = std::thread::available_parallelism().map_or(1, usize::from).min(PARSERS_MAX);
+pub(super) fn start(
+    form: Form,
+    input: impl Read + Send + 'static,
+    passed: Skip,
+    skip: bool,
+    parsers: usize,
+) -> Result<Receiver<Next>> {
     let (to, queue) = sync_channel(QUEUE * parsers);
     let form = Arc::new(form);
     // Unbounded, since the queue bounds it.
@@ -83,7 +98,7 @@ pub(super) fn start(form: Form, input: impl Read + Send + 'static, skip: bool) -
         })?;
     }
     spawn("reader", move || {
-        if let Err(why) = form.read(input, &jobs, &to) {
+        if let Err(why) = form.read(input, passed, &jobs, &to) {
             let _ = to.send(Next::Failed(why));
         }
     })?;
@@ -96,8 +111,23 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
 }
 
 impl Form {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Tsv { .. } => "tsv",
+            Self::Csv(_) => "csv",
+            Self::Jsonl(_) => "jsonl",
+            Self::Json(_) => "json",
+        }
+    }
+
     /// Cuts the input into jobs, up to its end or until nobody listens.
-    fn read(&self, input: impl Read, jobs: &Sender<Job>, to: &SyncSender<Next>) -> Result<(), String> {
+    fn read(
+        &self,
+        input: impl Read,
+        mut passed: Skip,
+        jobs: &Sender<Job>,
+        to: &SyncSender<Next>,
+    ) -> Result<(), String> {
         let cutter = match self {
             Self::Tsv { .. } | Self::Jsonl(_) => Cutter::Lines,
             Self::Csv(table) => Cutter::Rows(Rows::new(table.delimiter())),
@@ -105,18 +135,23 @@ impl Form {
         };
         let has_mark = !matches!(self, Self::Tsv { raw: true });
         let mut pieces = Pieces::new(input, cutter, has_mark)?;
+        let mut end = Mark::default();
         while let Some(piece) = pieces.next()? {
             match self {
                 Self::Csv(table) if piece.is_first => table.begin(&piece.bytes)?,
                 Self::Json(document) if piece.is_first => document.begin(&piece.bytes)?,
                 _ => {}
             }
+            end = end.after(&piece.bytes);
+            if passed.passes(end)? {
+                continue;
+            }
             let (outcome, parsed) = channel();
-            if to.send(Next::Piece(parsed)).is_err() || jobs.send((piece, outcome)).is_err() {
-                break;
+            if to.send(Next::Piece(parsed, end)).is_err() || jobs.send((piece, outcome)).is_err() {
+                return Ok(());
             }
         }
-        Ok(())
+        passed.end()
     }
 
     fn parse(&self, piece: &Piece, skip: bool) -> Parsed {
@@ -132,20 +167,18 @@ impl Form {
     }
 }
 
-fn read_dump(input: impl Read, to: &SyncSender<Next>) {
-    let mut reader = match Reader::new(BufReader::with_capacity(256 << 10, input)) {
-        Ok(reader) => reader,
-        Err(why) => return drop(to.send(Next::Failed(why))),
-    };
+fn read_dump(input: impl Read, mut passed: Skip, to: &SyncSender<Next>) -> Result<(), String> {
+    let mut reader = Reader::new(BufReader::with_capacity(256 << 10, input))?;
     loop {
-        let next = match reader.next() {
-            Ok(Part::End) => return,
-            Ok(Part::Keyspace(name)) => Next::Keyspace(name),
-            Ok(Part::Entries(payload)) => Next::Entries(Parsed::of_dump(payload)),
-            Err(why) => return drop(to.send(Next::Failed(why))),
+        let next = match reader.next()? {
+            Part::End => return passed.end(),
+            // Also of what is passed over: the rest may be of the last of them.
+            Part::Keyspace(name) => Next::Keyspace(name),
+            Part::Entries(_) if passed.passes(reader.mark())? => continue,
+            Part::Entries(payload) => Next::Entries(Parsed::of_dump(payload), reader.mark()),
         };
         if to.send(next).is_err() {
-            return;
+            return Ok(());
         }
     }
 }

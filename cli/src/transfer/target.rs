@@ -1,15 +1,19 @@
 //! Entries on their way into the store: in bulk where they are in order, else in batches.
 //!
-//! A bulk load writes each entry once, straight into tables, and takes effect as a whole. It is begun with a piece of input that is in ascending order, and
-//! goes on until a key is not above the one before it. Then what it has takes effect, and the rest goes on in batches; so an entry that comes later in the input always
-//! wins. After each such end the next bulk load wants twice as many pieces in order before it is begun: input that is in no order soon is left alone, and one that is
-//! in order but for a few places goes in bulk but for a few pieces.
+//! A bulk load writes each entry once, straight into tables, and takes effect as a whole, in all keyspaces that it comes to. It is begun with a piece of input that is in
+//! ascending order, and goes on up to a piece that is not, or whose keys are not above those before. Then what it has takes effect, and that piece goes in a batch; so an
+//! entry that comes later in the input always wins. After each such end the next bulk load wants twice as many pieces in order before it is begun: input that is in no order
+//! soon is left alone, and one that is in order but for a few places goes in bulk but for a few pieces.
+//!
+//! What takes effect before the end of the input does so with a [record](super::resume) of how far it came. Batches are in the log for that: without it, a crash could
+//! leave the entries and not the record, or the record and not the entries.
 
 use clap::ValueEnum;
 use ringwood::{Db, Durability, Keyspace, Loader, WriteBatch};
 
 use super::parsed::{Complaint, Parsed};
 use super::piece::Place;
+use super::resume::{Mark, Progress, Record};
 use crate::escape::escape;
 use crate::failure::{Failure, Result};
 
@@ -31,11 +35,18 @@ pub(super) struct Loaded {
     pub(super) bulk: u64,
     /// Entries of batches.
     pub(super) batched: u64,
+    /// Entries of the run before, which was stopped.
+    pub(super) resumed: u64,
+    /// Lines that were left out, in that run too.
+    pub(super) skipped: u64,
+    /// Whether the store knows how far it came.
+    pub(super) is_recorded: bool,
     /// Why not all went in bulk: the first key that is not above the one before it.
     pub(super) first_unsorted: Option<String>,
 }
 
 impl Loaded {
+    /// Entries of this run.
     pub(super) fn entries(&self) -> u64 {
         self.bulk + self.batched
     }
@@ -55,12 +66,24 @@ pub(super) struct Target<'a> {
     ordered: u32,
     /// So many must have gone by before a bulk load is begun.
     wanted: u32,
-    pub(super) loaded: Loaded,
+    record: Record<'a>,
+    /// Up to here the input was taken.
+    end: Mark,
+    loaded: Loaded,
     pub(super) complaints: Vec<Complaint>,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn new(db: &'a Db, keyspace: &str, sorted: Sorted, skip: bool) -> Result<Self> {
+    /// Goes on behind `before`, which is nothing for a load from the beginning.
+    pub(super) fn new(
+        db: &'a Db,
+        keyspace: &str,
+        sorted: Sorted,
+        skip: bool,
+        record: Record<'a>,
+        before: &Progress,
+    ) -> Result<Self> {
+        let &Progress { end, entries: resumed, skipped } = before;
         Ok(Self {
             db,
             keyspace: db.keyspace(keyspace)?,
@@ -70,42 +93,46 @@ impl<'a> Target<'a> {
             last_key: Vec::new(),
             ordered: 0,
             wanted: 0,
-            loaded: Loaded::default(),
+            record,
+            end,
+            loaded: Loaded { resumed, skipped, ..Loaded::default() },
             complaints: Vec::new(),
         })
     }
 
-    /// What follows goes to this keyspace, which is made if it is not there. A bulk load takes effect.
+    /// What follows goes to this keyspace, which is made if it is not there. A bulk load goes on in it.
     pub(super) fn keyspace(&mut self, name: &str) -> Result<()> {
-        self.finish()?;
+        crate::open::check_name(name).map_err(Failure::Store)?;
         self.keyspace = self.db.keyspace(name)?;
+        if let Some(bulk) = &mut self.bulk {
+            bulk.switch_to(&self.keyspace).map_err(Failure::of_store)?;
+        }
         self.last_key.clear();
         (self.ordered, self.wanted) = (0, 0);
         Ok(())
     }
 
-    /// Takes the next entries of the input.
+    /// Takes the next entries of the input, which come before `end`.
     ///
     /// # Errors
     /// If the store fails, or, where order is demanded, an entry is out of it.
-    pub(super) fn take(&mut self, parsed: &Parsed) -> Result<()> {
-        if parsed.len() == 0 {
-            return Ok(());
-        }
-        if self.is_bulk(parsed) {
+    pub(super) fn take(&mut self, parsed: &Parsed, end: Mark) -> Result<()> {
+        let is_bulk = parsed.len() > 0 && self.is_bulk(parsed);
+        let is_batch = parsed.len() > 0 && !is_bulk;
+        if is_bulk {
             self.in_bulk(parsed)?;
-        } else {
+        } else if is_batch {
+            self.end_bulk()?;
             if self.sorted == Sorted::Auto && self.loaded.first_unsorted.is_none() {
-                self.loaded.first_unsorted = first_unsorted(parsed);
+                self.loaded.first_unsorted = first_unsorted(parsed, &self.last_key);
             }
-            self.in_batch(parsed.entries())?;
         }
-        self.last_key.clear();
-        self.last_key.extend_from_slice(parsed.last_key());
-        Ok(())
+        self.end = end;
+        self.loaded.skipped += (parsed.complaints.len() + self.complaints.len()) as u64;
+        if is_batch { self.in_batch(parsed) } else { Ok(()) }
     }
 
-    /// Whether these entries go in bulk, at least their first.
+    /// Whether these entries go in bulk.
     fn is_bulk(&mut self, parsed: &Parsed) -> bool {
         let continues = parsed.entries().next().is_some_and(|(_, key, _)| key > &self.last_key[..]);
         self.ordered = match parsed.is_ascending() {
@@ -116,35 +143,36 @@ impl<'a> Target<'a> {
         match self.sorted {
             Sorted::Yes => true,
             Sorted::No => false,
-            Sorted::Auto => self.bulk.is_some() || self.ordered > self.wanted,
+            Sorted::Auto if self.bulk.is_some() => continues && parsed.is_ascending(),
+            Sorted::Auto => self.ordered > self.wanted,
         }
     }
 
     fn in_bulk(&mut self, parsed: &Parsed) -> Result<()> {
-        let before = self.bulk.is_some().then(|| self.last_key.clone());
-        let mut last = before.as_deref();
-        let mut bulk = match self.bulk.take() {
-            Some(bulk) => bulk,
-            None => self.keyspace.loader()?,
+        let before = std::mem::take(&mut self.last_key);
+        let (mut bulk, mut last) = match self.bulk.take() {
+            Some(bulk) => (bulk, &before[..]),
+            None => (self.keyspace.loader()?, &[][..]),
         };
-        let mut entries = parsed.entries();
-        while let Some((place, key, value)) = entries.next() {
-            match last.filter(|last| key <= *last) {
-                None => {
-                    bulk.put(key, value)?;
-                    last = Some(key);
-                }
-                Some(last) if self.sorted == Sorted::Yes => self.refuse(place, key, last)?,
-                Some(last) => {
-                    self.loaded.first_unsorted.get_or_insert_with(|| told(place, key, last));
-                    self.bulk = Some(bulk);
-                    self.finish()?;
-                    self.wanted = (2 * self.wanted).max(1);
-                    return self.in_batch(std::iter::once((place, key, value)).chain(entries));
-                }
+        for (place, key, value) in parsed.entries() {
+            if key > last {
+                bulk.put(key, value)?;
+                last = key;
+            } else {
+                self.refuse(place, key, last)?;
             }
         }
+        self.last_key = last.to_vec();
         self.bulk = Some(bulk);
+        Ok(())
+    }
+
+    /// The order of keys ends a bulk load: what it has takes effect, and the next one is begun later.
+    fn end_bulk(&mut self) -> Result<()> {
+        if let Some(bulk) = self.bulk.take() {
+            self.wanted = (2 * self.wanted).max(1);
+            self.put_in_place(bulk, true)?;
+        }
         Ok(())
     }
 
@@ -157,39 +185,55 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// Writes entries without the log, since the load ends with a flush and may be done again.
-    fn in_batch<'e>(
-        &mut self,
-        entries: impl Iterator<Item = (Option<Place>, &'e [u8], &'e [u8])>,
-    ) -> Result<()> {
+    /// Writes a piece, and how far the load has come with it.
+    fn in_batch(&mut self, parsed: &Parsed) -> Result<()> {
         let mut batch = WriteBatch::new();
-        for (_, key, value) in entries {
+        for (_, key, value) in parsed.entries() {
             batch.put_in(&self.keyspace, key, value)?;
         }
-        self.db.write(&batch, Durability::None)?;
-        self.loaded.batched += batch.len() as u64;
+        self.record.in_batch(&mut batch, &self.progress(parsed.len()))?;
+        self.db.write(&batch, Durability::Buffered)?;
+        self.loaded.batched += parsed.len();
+        self.last_key.clear();
+        self.last_key.extend_from_slice(parsed.last_key());
         Ok(())
+    }
+
+    /// Puts in place what is loaded in bulk, and, unless nobody will ask for it, how far the load has come with it.
+    fn put_in_place(&mut self, mut bulk: Loader, is_recorded: bool) -> Result<()> {
+        let entries = bulk.len();
+        if is_recorded {
+            self.record.in_bulk(&mut bulk, &self.progress(entries))?;
+        }
+        bulk.finish()?;
+        self.loaded.bulk += entries;
+        Ok(())
+    }
+
+    /// How far the load has come, if so many entries more take effect.
+    fn progress(&self, more: u64) -> Progress {
+        let Loaded { resumed, skipped, .. } = self.loaded;
+        Progress { end: self.end, entries: resumed + self.loaded.entries() + more, skipped }
+    }
+
+    /// The input is at its end: puts in place what is loaded in bulk and not there yet. All is on the device when it returns, and no record is left.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        if let Some(bulk) = self.bulk.take() {
+            self.put_in_place(bulk, self.record.is_there())?;
+        }
+        self.db.flush()?;
+        self.record.forget()
     }
 
     /// Gives up what is loaded in bulk and not there yet, and tells what is.
     pub(super) fn end(self) -> Loaded {
-        self.loaded
-    }
-
-    /// Puts in place what is loaded in bulk and not there yet.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        if let Some(bulk) = self.bulk.take() {
-            let entries = bulk.len();
-            bulk.finish()?;
-            self.loaded.bulk += entries;
-        }
-        Ok(())
+        Loaded { is_recorded: self.record.is_there(), ..self.loaded }
     }
 }
 
-/// The first key of a piece that is out of order, told.
-fn first_unsorted(parsed: &Parsed) -> Option<String> {
-    let mut last: &[u8] = &[];
+/// The first key of a piece that is not above the one before it, told.
+fn first_unsorted(parsed: &Parsed, before: &[u8]) -> Option<String> {
+    let mut last = before;
     parsed.entries().find_map(|(place, key, _)| {
         let last = std::mem::replace(&mut last, key);
         (key <= last).then(|| told(place, key, last))
@@ -211,4 +255,50 @@ fn unsorted(key: &[u8], last: &[u8]) -> String {
     });
     let how = if key == last { "is the same as" } else { "is not above" };
     format!("the key {shown} {how} the one before it, {before}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::resume::Skip;
+
+    fn piece(keys: &[&str]) -> Parsed {
+        let mut parsed = Parsed::new(false);
+        keys.iter().for_each(|key| parsed.put(Place::START, key.as_bytes(), b"value").unwrap());
+        parsed
+    }
+
+    /// What the store holds, and what it knows of the load, if that is stopped here.
+    fn left(db: &Db) -> (usize, Option<Progress>) {
+        let mut record = Record::new(db, Some("default"), "lines".into());
+        (db.iter().unwrap().count(), record.find().unwrap())
+    }
+
+    #[test]
+    fn entries_and_the_record_of_them_take_effect_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(dir.path().join("db")).unwrap();
+        let record = Record::new(&db, Some("default"), "lines".into());
+        let mut target =
+            Target::new(&db, "default", Sorted::Auto, false, record, &Progress::default()).unwrap();
+        let marks = [1, 2, 3, 4].map(|bytes| Mark { bytes, crc: 7 });
+        target.take(&piece(&["a", "b"]), marks[0]).unwrap();
+        target.take(&piece(&["c"]), marks[1]).unwrap();
+        assert_eq!(left(&db), (0, None), "a bulk load is under way");
+        target.end_bulk().unwrap();
+        assert_eq!(left(&db), (3, Some(Progress { end: marks[1], entries: 3, skipped: 0 })));
+        target.take(&piece(&["a", "0"]), marks[2]).unwrap();
+        assert_eq!(left(&db), (4, Some(Progress { end: marks[2], entries: 5, skipped: 0 })));
+        // Another run goes on, and its last bulk load is recorded too, until all is done.
+        drop(target);
+        let mut record = Record::new(&db, Some("default"), "lines".into());
+        let before = record.find().unwrap().unwrap();
+        assert_eq!(Skip::to(before.end).passes(marks[2]), Ok(true));
+        let mut target = Target::new(&db, "default", Sorted::Auto, false, record, &before).unwrap();
+        target.take(&piece(&["d", "e"]), marks[3]).unwrap();
+        assert_eq!(left(&db).0, 4);
+        target.finish().unwrap();
+        assert_eq!((left(&db), db.keyspaces().len()), ((6, None), 1));
+        assert_eq!(target.end(), Loaded { bulk: 2, resumed: 5, ..Loaded::default() });
+    }
 }

@@ -42,18 +42,18 @@ impl Background {
         state.targets.extend(targets.iter().cloned());
         Placing { background: self, levels, targets }
     }
+
+    /// Calls `publish` in a moment when no compaction is picked.
+    pub(crate) fn publish(&self, publish: impl FnOnce()) {
+        let _state = self.lock();
+        publish();
+    }
 }
 
 impl Placing<'_> {
     /// The level of each table.
     pub(crate) fn levels(&self) -> &[usize] {
         &self.levels
-    }
-
-    /// Calls `publish` in a moment when no compaction is picked.
-    pub(crate) fn publish(&self, publish: impl FnOnce()) {
-        let _state = self.background.lock();
-        publish();
     }
 }
 

@@ -32,6 +32,9 @@ pub(super) struct Builder {
     /// Complete but for its last writes. One at a time: buffers are bounded.
     sealed: Option<Output>,
     written: Vec<Written>,
+    /// The part that the open table belongs to, and those of all tables that have ended, in their order.
+    part: usize,
+    parts: Vec<usize>,
     done: Vec<Completion>,
 }
 
@@ -68,6 +71,8 @@ impl Builder {
             ended: None,
             sealed: None,
             written: Vec::new(),
+            part: 0,
+            parts: Vec::new(),
             done: Vec::new(),
         })
     }
@@ -76,6 +81,10 @@ impl Builder {
     pub(super) fn take(&mut self, chunk: &Chunk) -> Result<()> {
         self.store.check_writable()?;
         self.lane.set_window(self.store.background_window());
+        if chunk.part != self.part {
+            self.seal()?;
+            self.part = chunk.part;
+        }
         for (key, value) in chunk.entries() {
             if self.open.as_ref().is_some_and(|o| o.writer.estimated_bytes() >= self.store.budget.table) {
                 self.seal()?;
@@ -100,6 +109,7 @@ impl Builder {
     fn seal(&mut self) -> Result<()> {
         self.complete_sealed()?;
         let Some(mut output) = self.open.take() else { return Ok(()) };
+        self.parts.push(self.part);
         let parts = output.writer.end_entries().filter(|_| self.store.background.stepper.is_none());
         let filter = parts.map(|parts| {
             let theirs = Arc::clone(&parts);
@@ -160,8 +170,8 @@ impl Builder {
         self.complete_sealed()?;
         let opened = output::open_written(&self.store, &mut self.lane, std::mem::take(&mut self.written))?;
         let unplaced =
-            |(table, meta)| Unplaced { table: Some((table, meta)), store: Arc::clone(&self.store) };
-        Ok(opened.into_iter().map(unplaced).collect())
+            |(opened, &part)| Unplaced { table: Some(opened), part, store: Arc::clone(&self.store) };
+        Ok(opened.into_iter().zip(&self.parts).map(unplaced).collect())
     }
 }
 
@@ -181,10 +191,16 @@ impl Drop for Builder {
 /// A table that is on the device and open, and that nothing names. Its file is removed if it is dropped as that.
 pub(crate) struct Unplaced {
     table: Option<(Table, TableMeta)>,
+    part: usize,
     store: Arc<Store>,
 }
 
 impl Unplaced {
+    /// Which keyspace of the loader it is for, in their order.
+    pub(super) fn part(&self) -> usize {
+        self.part
+    }
+
     pub(super) fn meta(&self) -> &TableMeta {
         &self.table.as_ref().expect("taken only by value").1
     }

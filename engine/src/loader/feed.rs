@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use ringwood_ring::Gate;
+use ringwood_sstable::prefetch;
 
 use super::builder::{Builder, Unplaced};
-use crate::memtable::prefetch;
 use crate::store::Store;
 use crate::tasks;
 use crate::{Error, Result};
@@ -37,6 +37,8 @@ pub(super) struct Chunk {
     /// Where the last entry's key lies.
     last_at: usize,
     last_len: usize,
+    /// Which keyspace of the loader it is for, in their order.
+    pub(super) part: usize,
 }
 
 impl Chunk {

@@ -25,7 +25,6 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use cursor::{MemValue, MemtableCursor};
-pub(crate) use tree::memory::prefetch;
 use tree::{ChunkPool, RecordId, SLOTS, Target, Tree, Writing};
 
 use filter::Filter;

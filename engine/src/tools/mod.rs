@@ -12,11 +12,13 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ringwood_ring::{Class, DirLock, Disk, IoChoice, Lane, LaneSpec, Owner, UringConfig, open_disk};
+use ringwood_ring::{
+    Class, DirLock, Disk, IoChoice, IoErrorKind, Lane, LaneSpec, Owner, UringConfig, open_disk,
+};
 use ringwood_sstable::{BlockCache, Table};
 
 use crate::files::{self, FileName};
-use crate::manifest::{self, Contents};
+use crate::manifest::{self, Contents, State};
 use crate::{Caps, CountsSnapshot, Error, ErrorKind, Result, open};
 
 pub use file::{Field, FileKind, Item, ItemSink, inspect_file};
@@ -123,4 +125,10 @@ impl Inspector {
             None => Ok(StoreTree::of(&self.dir, contents)),
         }
     }
+}
+
+/// Whether a store has no log yet: its creation was cut short between manifest and log, before anything could be written.
+fn has_no_log(disk: &dyn Disk, wal: &Path, state: &State) -> bool {
+    let is_new = state.log_floor == 0 && state.last_seq == 0;
+    is_new && disk.list(wal).is_err_and(|error| error.kind() == IoErrorKind::NotFound)
 }

@@ -42,7 +42,12 @@ pub fn peek(dir: &Path, io: IoChoice) -> Result<Peek> {
     };
     let (mut log_files, mut log_bytes) = (0, 0);
     let wal = dir.join(files::WAL);
-    for name in reach.disk.list(&wal)? {
+    let names = match reach.disk.list(&wal) {
+        // The creation of the store was cut short, or is under way.
+        Err(error) if error.kind() == IoErrorKind::NotFound => Vec::new(),
+        listed => listed?,
+    };
+    for name in names {
         let options = OpenOptions { write: false, direct: false, create: Create::Never };
         match reach.disk.open(&wal.join(name), options) {
             Ok(file) => {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use ringwood_sstable::{Kind, Step, Table, TableWalk};
 use ringwood_wal::WalError;
 
-use super::{Inspector, Problem, Progress, verify};
+use super::{Inspector, Problem, Progress, has_no_log, verify};
 use crate::files::{self, FileName};
 use crate::manifest::{self, Contents, State, TableMeta};
 use crate::{Db, Durability, Error, ErrorKind, Keyspace, Options, Result, WriteBatch, batch};
@@ -212,6 +212,9 @@ impl Inspector {
         let dir: PathBuf = self.dir.join(files::WAL);
         let (mut batches, mut failed) = (0, None);
         let state = &known.state;
+        if has_no_log(&*self.reach.disk, &dir, state) {
+            return Ok(());
+        }
         let looked =
             ringwood_wal::look(&self.reach.disk, &dir, store_id, state.log_floor, &mut |lsn, payload| {
                 replay(state, payload, writer).map_err(|error| {

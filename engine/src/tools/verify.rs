@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ringwood_sstable::{Damage, Finding, Table};
 use ringwood_wal::WalError;
 
-use super::{Inspector, StoreTree, TableInfo};
+use super::{Inspector, StoreTree, TableInfo, has_no_log};
 use crate::files::{self, FileName};
 use crate::manifest::State;
 use crate::{Error, ErrorKind, Result, batch};
@@ -190,6 +190,13 @@ impl Inspector {
         let Ok(contents) = &self.manifest else { return Ok(()) };
         let dir = self.dir.join(files::WAL);
         let (state, store_id) = (&contents.state, contents.header.store_id);
+        if has_no_log(&*self.reach.disk, &dir, state) {
+            report.notes.push(format!(
+                "{} is not there: the creation of the store was cut short, and the next opening makes it (if it was removed, what was in no table is lost)",
+                dir.display()
+            ));
+            return Ok(());
+        }
         let mut operations = 0;
         let mut wrong = None;
         let looked =

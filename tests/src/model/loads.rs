@@ -11,15 +11,23 @@ use crate::reference::{Change, SpaceId};
 /// A load under way, and what it will have done.
 pub(super) struct Load {
     loader: Loader,
-    space: SpaceId,
+    /// The keyspaces that it has come to; the last is the one at hand.
+    spaces: Vec<SpaceId>,
     changes: Vec<Change>,
+}
+
+impl Load {
+    fn space(&self) -> SpaceId {
+        *self.spaces.last().expect("a load is begun in a keyspace")
+    }
 }
 
 impl Run {
     /// Begins a load, goes on with it, ends it or gives it up.
     pub(super) fn load(&mut self) {
         let Some(load) = self.loading.take() else { return self.begin_load() };
-        let is_space_there = self.spaces.iter().any(|s| s.id == load.space);
+        let is_there = |change: &Change| self.spaces.iter().any(|s| s.id == change.space);
+        let is_space_there = load.changes.iter().all(is_there);
         if self.rng.one_in(8) {
             self.note("load: given up");
         } else if !is_space_there || load.loader.is_empty() {
@@ -35,12 +43,32 @@ impl Run {
         let space = self.spaces[self.rng.index(self.spaces.len())].clone();
         let result = space.handle.loader();
         if let Some(loader) = self.settle("load", result) {
-            self.feed(Load { loader, space: space.id, changes: Vec::new() });
+            self.feed(Load { loader, spaces: vec![space.id], changes: Vec::new() });
+        }
+    }
+
+    /// Goes on in another keyspace; one that was left before is refused.
+    fn switch(&mut self, load: &mut Load) {
+        let space = self.spaces[self.rng.index(self.spaces.len())].clone();
+        let is_left = load.space() != space.id && load.spaces.contains(&space.id);
+        match load.loader.switch_to(&space.handle) {
+            Ok(()) => {
+                assert!(!is_left, "a load came to a keyspace twice");
+                if load.space() != space.id {
+                    load.spaces.push(space.id);
+                }
+            }
+            Err(error) if is_left => assert_eq!(error.kind(), ErrorKind::Invalid, "{error}"),
+            Err(_) if self.disk.is_dead() => {}
+            Err(error) => self.expect_failure("load", &error),
         }
     }
 
     /// Puts more entries, all above those before; and some that are not, which are refused and change nothing.
     fn feed(&mut self, mut load: Load) {
+        if self.rng.one_in(3) {
+            self.switch(&mut load);
+        }
         let count = if self.rng.one_in(6) { self.rng.within(500..=3000) } else { self.rng.within(1..=200) };
         let mut keys: Vec<_> = (0..count).map(|_| self.some_key()).collect();
         keys.sort();
@@ -48,11 +76,12 @@ impl Run {
         for key in keys {
             self.tag += 1;
             let value = self.shape.value(&mut self.rng, self.tag);
-            let is_next = load.changes.last().is_none_or(|last| last.key < key);
+            let last = load.changes.last().filter(|last| last.space == load.space());
+            let is_next = last.is_none_or(|last| last.key < key);
             match load.loader.put(&key, &value) {
                 Ok(()) => {
                     assert!(is_next, "{key:?} was taken out of order");
-                    load.changes.push(Change { space: load.space, key, value: Some(value) });
+                    load.changes.push(Change { space: load.space(), key, value: Some(value) });
                 }
                 Err(error) if !is_next => {
                     let text = error.to_string();
