@@ -52,7 +52,7 @@ const STEPS_MAX: u32 = 16;
 /// another).
 ///
 /// Reading ahead: a cursor that moves on in one direction fetches more blocks at once each time it runs out, up to 64 a source. One that goes on
-/// forward beyond that is read ahead by a thread of the store's, up to 1 MiB a source.
+/// beyond that is read ahead by a thread of the store's, up to 1 MiB a source.
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();

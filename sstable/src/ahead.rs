@@ -50,7 +50,7 @@ impl BlockRun {
     }
 
     /// Waits until the run is over, and takes its blocks.
-    pub(crate) fn wait(&self) -> impl Iterator<Item = (u32, BlockRef)> + use<> {
+    pub(crate) fn wait(&self) -> impl DoubleEndedIterator<Item = (u32, BlockRef)> + use<> {
         // In one order with the gate's own count, lest a wake-up is missed.
         self.gate.wait_until(|| self.is_over.load(Ordering::SeqCst));
         let read = std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner));

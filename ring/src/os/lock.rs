@@ -22,6 +22,9 @@ static OWNED: Mutex<Option<HashSet<(u64, u64)>>> = Mutex::new(None);
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Bytes of the lock file that anybody looks at.
+const SIGN_BYTES_MAX: u64 = 200;
+
 #[derive(Debug)]
 struct OsDirLock {
     dir: PathBuf,
@@ -80,11 +83,20 @@ pub(crate) fn lock_dir(dir: &Path) -> Result<Box<dyn DirLock>> {
         drop(owned);
         std::thread::sleep(PAUSE);
     }
-    // For the next one's sentence only; a failure here harms nothing.
-    let name = std::env::current_exe().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
-    let _ = file.set_len(0).and_then(|()| file.rewind());
-    let _ = writeln!(file, "process {} ({})", std::process::id(), name.as_deref().unwrap_or("unknown"));
+    sign(&mut file);
     Ok(Box::new(OsDirLock { dir: dir.to_path_buf(), identity, _file: file }))
+}
+
+/// Writes who has the lock: for the next one's sentence only, so a failure here harms nothing.
+///
+/// In place of what is there, and over its end with empty lines: cutting the file would wait for the file system's journal, which is busy
+/// with what the last owner left, for longer than the rest of an opening takes.
+fn sign(file: &mut std::fs::File) {
+    let name = std::env::current_exe().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
+    let text = format!("process {} ({})", std::process::id(), name.as_deref().unwrap_or("unknown"));
+    let old_len = file.metadata().map_or(0, |meta| meta.len().min(SIGN_BYTES_MAX) as usize);
+    let text = format!("{text:\n<width$}\n", width = old_len.saturating_sub(1));
+    let _ = file.rewind().and_then(|()| file.write_all(text.as_bytes()));
 }
 
 /// Takes the lock if it is free.
@@ -106,7 +118,29 @@ fn try_lock(file: &std::fs::File) -> std::io::Result<bool> {
 
 fn holder(file: &mut std::fs::File) -> String {
     let mut text = String::new();
-    let _ = file.rewind().and_then(|()| Read::by_ref(file).take(200).read_to_string(&mut text));
+    let _ = file.rewind().and_then(|()| Read::by_ref(file).take(SIGN_BYTES_MAX).read_to_string(&mut text));
     let line = text.lines().next().unwrap_or("").trim();
     if line.is_empty() { "another process".to_owned() } else { line.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_name_leaves_nothing_of_a_longer_one() {
+        let long = format!("process 4194304 ({})\n", "n".repeat(100));
+        for before in ["", "x", "process 1 (a)\n", &long, "\n\n\n\n"] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(before.as_bytes()).unwrap();
+            sign(&mut file);
+            let holder = holder(&mut file);
+            assert!(
+                holder.starts_with(&format!("process {} (", std::process::id())),
+                "{holder:?} over {before:?}"
+            );
+            assert!(holder.ends_with(')') && !holder.contains("nnn"), "{holder:?} over {before:?}");
+            assert!(file.metadata().unwrap().len() >= before.len() as u64, "it was cut");
+        }
+    }
 }

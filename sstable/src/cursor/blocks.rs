@@ -54,7 +54,7 @@ impl TableCursor {
         let mut result = Ok(());
         while let (Ok(()), Some((block, _))) = (&result, self.pending) {
             if self.coming.is_empty() && self.window.is_long() {
-                self.read_ahead(block, lanes);
+                self.read_ahead(Some(block), lanes);
             }
             if !self.take_coming() {
                 result = self.fetch_pending(aim, lanes);
@@ -64,7 +64,8 @@ impl TableCursor {
         if result.is_err() {
             self.pending = None;
         } else if self.window.is_long() {
-            self.read_ahead(self.ahead.back().map_or(self.block, |(block, _)| *block) + 1, lanes);
+            let last = self.ahead.back().map_or(self.block, |(block, _)| *block);
+            self.read_ahead(self.window.direction().from(last).nth(1), lanes);
         }
         result
     }
@@ -86,25 +87,36 @@ impl TableCursor {
         let Some((block, _)) = self.pending else { return false };
         while let Some(run) = self.coming.pop_front() {
             if run.blocks().contains(&block) {
-                self.ahead.extend(run.wait().skip_while(|(at, _)| *at < block));
+                match self.window.direction() {
+                    Direction::Forward => self.ahead.extend(run.wait().skip_while(|(at, _)| *at < block)),
+                    Direction::Backward => {
+                        self.ahead.extend(run.wait().rev().skip_while(|(at, _)| *at > block));
+                    }
+                }
                 return self.ahead.front().is_some_and(|(at, _)| *at == block);
             }
         }
         false
     }
 
-    /// Has runs of blocks read, from block `behind` on or behind those that are coming, as far as they may be under way together.
-    fn read_ahead(&mut self, behind: u32, lanes: &dyn FetchLane) {
+    /// Has runs of blocks read, from block `next` on or behind those that are coming, as far as they may be under way together.
+    fn read_ahead(&mut self, next: Option<u32>, lanes: &dyn FetchLane) {
+        let direction = self.window.direction();
         while self.coming.len() < RUNS_AHEAD {
-            let from = self.coming.back().map_or(behind, |run| run.blocks().end);
-            let all = from..self.table.block_count().min(from + RUN_BLOCKS_MAX);
-            let Some((blocks, _)) = self.table.reads(all, RUN_BYTES_MAX).next() else { return };
-            // What is in the cache needs nobody; what is larger than a run is read when it is needed.
-            let is_small = self.table.extent(from).bytes <= RUN_BYTES_MAX;
-            if !is_small || self.table.cached(from, Hint::Scan).is_some() {
+            let from = self.coming.back().map_or(next, |run| direction.behind(&run.blocks()));
+            let Some(from) = from.filter(|&from| from < self.table.block_count()) else { return };
+            let mut bytes = 0;
+            let blocks = direction.from(from).take(RUN_BLOCKS_MAX as usize);
+            let blocks = blocks.take_while(|&block| block < self.table.block_count());
+            let last = blocks.take_while(|&block| {
+                bytes += self.table.extent(block).bytes;
+                bytes <= RUN_BYTES_MAX
+            });
+            // What is larger than a run is read when it is needed; what is in the cache needs nobody.
+            let Some(last) = last.last().filter(|_| self.table.cached(from, Hint::Scan).is_none()) else {
                 return;
-            }
-            let (run, read) = RunRead::new(&self.table, blocks);
+            };
+            let (run, read) = RunRead::new(&self.table, from.min(last)..from.max(last) + 1);
             if !lanes.read_ahead(read) {
                 return;
             }

@@ -66,7 +66,7 @@ const ENTRY_BYTES: usize = 128;
 /// enter: [`aim`](TableCursor::aim) each, let each put what it [`wants`](TableCursor::wants) into one fetch, run it, and
 /// [`supply`](TableCursor::supply) each; until none wants more.
 ///
-/// A cursor that has been going forward for so long that its window is at full size has runs of blocks read while it goes on, if the lane can
+/// A cursor that has been going in one direction for so long that its window is at full size has runs of blocks read while it goes on, if the lane can
 /// ([`FetchLane::read_ahead`]): up to four of 256 KiB, one read each, past the cache. Whatever goes wrong with them is left for
 /// the reads of its own that it then makes.
 ///

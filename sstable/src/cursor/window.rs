@@ -4,6 +4,7 @@
 //! scans of about one length take one enter each. Each time a cursor then runs out of blocks while it moves on in one direction, it
 //! fetches more at once: 3, 12, 48, 64. A short scan so reads little for nothing, and a long one takes an enter in 64 blocks.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::cache::Hint;
@@ -66,6 +67,14 @@ impl Direction {
         };
         std::iter::successors(Some(block), step)
     }
+
+    /// The block behind some blocks, in this direction. It may be none of the table's.
+    pub(super) fn behind(self, blocks: &Range<u32>) -> Option<u32> {
+        match self {
+            Direction::Forward => Some(blocks.end),
+            Direction::Backward => blocks.start.checked_sub(1),
+        }
+    }
 }
 
 /// See the module documentation.
@@ -110,13 +119,10 @@ impl Window {
         self.in_sequence && self.used > FIRST
     }
 
-    /// Whether the cursor goes forward, and has been for so long that its window is at full size.
+    /// Whether the cursor has been going in one direction for so long that its window is at full size.
     #[inline]
     pub(super) fn is_long(&self) -> bool {
-        self.in_sequence
-            && self.direction == Direction::Forward
-            && self.blocks >= BLOCKS_MAX
-            && self.max >= BLOCKS_MAX
+        self.in_sequence && self.blocks >= BLOCKS_MAX && self.max >= BLOCKS_MAX
     }
 
     /// A seek's block is as likely wanted again as a get's; those in sequence are not.

@@ -55,9 +55,28 @@ fn bench_with_table(compression: Compression) -> (Bench, Arc<Table>, Vec<Owned>)
     (bench, table, entries)
 }
 
+/// All entries from the last to the first.
+fn scan_back(table: &Arc<Table>, lanes: &dyn FetchLane) -> Result<Vec<Owned>> {
+    let mut cursor = TableCursor::new(Arc::clone(table));
+    let mut all = Vec::new();
+    cursor.go(Aim::Last, lanes)?;
+    while cursor.is_valid() {
+        all.push((cursor.key().to_vec(), cursor.seq(), cursor.kind(), cursor.value().to_vec()));
+        cursor.prev(lanes)?;
+    }
+    all.reverse();
+    Ok(all)
+}
+
+/// A scan forward and one backward.
+type Scan = fn(&Arc<Table>, &dyn FetchLane) -> Result<Vec<Owned>>;
+const BOTH: [Scan; 2] = [scan, scan_back];
+
 #[test]
 fn a_long_scan_reads_each_block_once_in_runs() {
-    for compression in [Compression::None, Compression::Lz4] {
+    for (compression, scan) in
+        [Compression::None, Compression::Lz4].into_iter().flat_map(|c| BOTH.map(|s| (c, s)))
+    {
         let (bench, table, entries) = bench_with_table(compression);
         let lane = Mutex::new(bench.lane(Class::Scan, 4));
         let runs = Cell::new(0);
@@ -92,9 +111,11 @@ fn without_a_reader_or_with_one_that_gives_up_a_scan_reads_for_itself() {
         true
     };
     for with in [&taken as &dyn Fn(RunRead) -> bool, &declined, &every_third] {
-        let lanes = Ahead::new(&bench, with);
-        assert_eq!(scan(&table, &lanes).unwrap(), entries);
-        assert!(lanes.fetches.get() > 4);
+        for scan in BOTH {
+            let lanes = Ahead::new(&bench, with);
+            assert_eq!(scan(&table, &lanes).unwrap(), entries);
+            assert!(lanes.fetches.get() > 4);
+        }
     }
 }
 
@@ -123,9 +144,11 @@ fn a_scan_waits_for_the_run_that_it_comes_to() {
             }
         });
         let with = move |read| send.send(read).is_ok();
-        let lanes = Ahead::new(&bench, &with);
-        assert_eq!(scan(&table, &lanes).unwrap(), entries);
-        assert_eq!(lanes.fetches.get(), 4);
+        for scan in BOTH {
+            let lanes = Ahead::new(&bench, &with);
+            assert_eq!(scan(&table, &lanes).unwrap(), entries);
+            assert_eq!(lanes.fetches.get(), 4);
+        }
     });
 }
 
@@ -218,17 +241,21 @@ fn damage_in_a_run_is_told_where_it_is() {
         true
     };
     let lanes = Ahead::new(&bench, &with);
-    let mut cursor = TableCursor::new(Arc::clone(&table));
-    cursor.go(Aim::First, &lanes).unwrap();
-    let mut read = 0;
-    let error = loop {
-        assert_eq!(cursor.key(), entries[read].0);
-        read += 1;
-        if let Err(error) = cursor.next(&lanes) {
-            break error.to_string();
-        }
-    };
-    assert!(error.contains(&extent.offset.to_string()), "{error}");
-    assert!(!cursor.is_valid());
-    assert!(read > entries.len() / 3, "{read} entries before the damage");
+    for is_forward in [true, false] {
+        let (from, step) = if is_forward { (Aim::First, Aim::Next) } else { (Aim::Last, Aim::Prev) };
+        let mut cursor = TableCursor::new(Arc::clone(&table));
+        cursor.go(from, &lanes).unwrap();
+        let mut read = 0;
+        let error = loop {
+            let at = if is_forward { read } else { entries.len() - 1 - read };
+            assert_eq!(cursor.key(), entries[at].0);
+            read += 1;
+            if let Err(error) = cursor.go(step, &lanes) {
+                break error.to_string();
+            }
+        };
+        assert!(error.contains(&extent.offset.to_string()), "{error}");
+        assert!(!cursor.is_valid());
+        assert!(read > entries.len() / 3, "{read} entries before the damage");
+    }
 }

@@ -20,6 +20,7 @@ pub(crate) mod prepare;
 pub(crate) mod segments;
 pub(crate) mod trial;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -69,7 +70,9 @@ pub struct Pump {
     pub(crate) core: Arc<Core>,
     options: WalOptions,
     pub(crate) lane: Box<dyn Lane>,
-    preparer: Preparer,
+    pub(crate) preparer: Preparer,
+    /// Spares of an earlier process, to be removed before any name of a spare is used.
+    pub(crate) leftovers: Vec<PathBuf>,
     done: Vec<Completion>,
     /// A group of ours is in flight: the turn is ours.
     in_group: bool,
@@ -102,6 +105,7 @@ impl Pump {
             options,
             lane,
             preparer,
+            leftovers: Vec::new(),
             done: Vec::with_capacity(LANE_DEPTH as usize),
             in_group: false,
             staged_since: None,
@@ -142,8 +146,8 @@ impl Pump {
 
     fn step_inner(&mut self, wait: bool) -> Result<Progress> {
         let mut worked = self.begin_due_group()?;
-        // What is released may be the next segment.
-        worked |= self.recycle_one()?;
+        // One a step, and all before a segment is recycled, which may take the name. What is released may be the next segment.
+        worked |= self.remove_leftover()? || self.recycle_one()?;
         worked |= self.prepare()?;
         if self.lane.in_flight() > 0 {
             // All of a group in one enter; of other work whatever comes first.
@@ -322,6 +326,17 @@ impl Pump {
         }
         // Rather a smaller segment than none.
         Some(Ok((if file_bytes(capacity) > room { min } else { capacity }, fill)))
+    }
+
+    /// Removes a spare of an earlier process. Returns whether there was one.
+    fn remove_leftover(&mut self) -> Result<bool> {
+        let Some(path) = self.leftovers.pop() else { return Ok(false) };
+        if self.lane.in_flight() > 0 {
+            // What is queued goes to the disk now rather than after that.
+            self.lane.submit()?;
+        }
+        self.preparer.discard(&path);
+        Ok(true)
     }
 
     /// Recycles or removes one segment that is released or cut off.

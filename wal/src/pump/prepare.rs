@@ -38,6 +38,9 @@ pub(crate) const BIND_SYNC: u64 = 4;
 /// Bytes of zeros in one write.
 pub(crate) const FILL_BYTES: usize = 128 << 10;
 
+/// The same while the log is opened.
+pub(crate) const FIRST_FILL_BYTES: usize = 1 << 20;
+
 /// A file that waits to become a segment.
 #[derive(Debug)]
 pub(crate) struct Spare {
@@ -109,6 +112,15 @@ impl Preparer {
             chain: Vec::with_capacity(2),
             created: 0,
             filled: 0,
+        }
+    }
+
+    /// From now on the writes that fill are of [`FILL_BYTES`]: others share the disk.
+    pub(crate) fn shrink_scratch(&mut self) {
+        if self.scratch.as_ref().is_some_and(|buf| buf.len() > FILL_BYTES)
+            && let Ok(buf) = self.disk.arena().alloc(FILL_BYTES)
+        {
+            self.scratch = Some(buf);
         }
     }
 
@@ -287,7 +299,7 @@ impl Preparer {
     }
 
     /// Removes a file that holds nothing; if that fails too, the next opening does it.
-    fn discard(&self, path: &Path) {
+    pub(crate) fn discard(&self, path: &Path) {
         match self.disk.remove(path) {
             Err(error) if error.kind() != IoErrorKind::NotFound => log::warn!("left behind for now: {error}"),
             _ => {}

@@ -16,7 +16,7 @@ use crate::{Result, header, names};
 /// The spares that were left.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers {
-    /// To be removed once the new run is durable, or earlier if it needs their room.
+    /// To be removed once the new run is durable, by its pump, or earlier if it needs their room.
     pub(crate) paths: Vec<PathBuf>,
     /// Highest segment number in their headers.
     pub(crate) number_max: u64,

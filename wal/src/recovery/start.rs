@@ -10,7 +10,7 @@ use super::spares::Leftovers;
 use super::tail::Recovered;
 use super::{Opened, RecoveryReport, alloc, spares};
 use crate::pump::group::{GroupWriter, PIECE_BYTES, PIECES_MAX};
-use crate::pump::prepare::{FILL_BYTES, Preparer};
+use crate::pump::prepare::{FILL_BYTES, FIRST_FILL_BYTES, Preparer};
 use crate::pump::segments::Segments;
 use crate::pump::{self, Progress};
 use crate::record::Seed;
@@ -47,8 +47,9 @@ pub(crate) fn start(
     let shared = Arc::new(Shared::new(consumer.watch(), survives, options.stepper.clone()));
     let buffers = (0..PIECES_MAX).map(|_| alloc(disk, PIECE_BYTES)).collect::<Result<_>>()?;
     let writer = GroupWriter::new(buffers, link.start);
-    let preparer =
-        Preparer::new(Arc::clone(disk), dir.to_path_buf(), store_id, salt, alloc(disk, FILL_BYTES)?);
+    // Nobody's group is in the way of the first segment: it is filled by one write.
+    let scratch = alloc(disk, FIRST_FILL_BYTES).or_else(|_| alloc(disk, FILL_BYTES))?;
+    let preparer = Preparer::new(Arc::clone(disk), dir.to_path_buf(), store_id, salt, scratch);
     let segments = Segments::new(recovered.segments, recovered.cut, link);
     let drain_bytes = options.drain_bytes;
     let core = Core::new(Arc::clone(&shared), Arc::clone(disk), &options, segments, writer, consumer);
@@ -76,10 +77,13 @@ fn bind_first(pump: &mut Pump, start: Lsn, leftovers: Leftovers) -> Result<()> {
         && pump.shared().full_reason().is_none()
         && step(pump)? != Progress::Idle
     {}
-    spares::remove(&pump.core.disk, leftovers.paths.into_iter());
     if pump.shared().limit() > start {
+        pump.preparer.shrink_scratch();
+        // Nothing needs their room now. Removing a long file takes the file system some milliseconds, for which nobody waits on the pump's thread.
+        pump.leftovers = leftovers.paths;
         return Ok(());
     }
+    spares::remove(&pump.core.disk, leftovers.paths.into_iter());
     pump.shared().requests.0.segment.store(true, Ordering::SeqCst);
     while pump.shared().limit() == start && step(pump)? != Progress::Idle {}
     Ok(())
