@@ -62,7 +62,7 @@ fn a_directory_with_something_else_is_left_alone() {
     let path = dir.path().join("photos");
     fs::create_dir(&path).unwrap();
     fs::write(path.join("holiday.jpg"), "pixels").unwrap();
-    expect(open(&path), ErrorKind::Invalid, &["photos", "holiday.jpg", "empty directory"]);
+    expect(open(&path), ErrorKind::Invalid, &["photos", "holiday.jpg", "an empty one"]);
     assert_eq!(
         dirs::files(&path),
         [std::path::Path::new("holiday.jpg")],
