@@ -69,6 +69,22 @@ fn a_page_shows_a_run_beside_earlier_ones() {
 }
 
 #[test]
+fn the_course_of_a_run_shows_slow_calls_and_what_went_on_beside() {
+    let place = Place::new();
+    let ran = place.bench(
+        "--benchmarks=fillrandom --num=100000 --write_buffer_size=1048576 --histogram --json --report=course.html",
+    );
+    let run: serde_json::Value = serde_json::from_str(ran.ok().lines().next().unwrap()).unwrap();
+    let pairs = |field: &str| -> Vec<(f64, f64)> { serde_json::from_value(run[field].clone()).unwrap() };
+    let (slowest, flushes) = (pairs("slowest"), pairs("flushes"));
+    let most = slowest.iter().fold(0.0, |most: f64, pair| most.max(pair.1));
+    assert!(most > 0.0 && most <= run["latency"]["all"]["max"].as_f64().unwrap(), "{slowest:?}");
+    assert!(!flushes.is_empty() && flushes.iter().all(|(from, to)| from < to), "{flushes:?}");
+    let page = fs::read_to_string(place.join("course.html")).unwrap();
+    assert!(page.contains("the slowest call that was timed") && page.contains(">flush</text>"));
+}
+
+#[test]
 fn a_page_that_cannot_be_is_refused_before_anything_runs() {
     let place = Place::new();
     fs::write(place.join("other.html"), "<html></html>").unwrap();

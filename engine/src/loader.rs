@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 pub(crate) use feed::Loading;
 
+use ringwood_sstable::key_cmp;
+
 use crate::batch::{check_key, check_value};
 use crate::store::Store;
 use crate::{Error, Keyspace, Result};
@@ -75,7 +77,7 @@ impl Loader {
     pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         let (key, value) = (key.as_ref(), value.as_ref());
         let last = self.chunk.last_key().unwrap_or(&self.last_key);
-        if last >= key {
+        if key_cmp(last, key).is_ge() {
             return Err(refused(last, key));
         }
         check_key(key)?;

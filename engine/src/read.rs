@@ -3,12 +3,14 @@
 //! A get looks at the memtables, newest first, then at the tables that may hold the key, newest first, each asked by its filter first, for which the
 //! key is hashed once. While the blocks
 //! are in the cache it goes from one to the next and allocates nothing. At the first that is not, all blocks that could still matter, of all
-//! levels, are fetched in one enter. A multi-get does the same for all its keys at once.
+//! levels, are fetched in one enter. A multi-get (`multi`) does the same for all its keys at once.
+
+mod multi;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringwood_sstable::{BlockFetch, BlockRef, BlockView, Hint, KeyHash, Kind};
+use ringwood_sstable::{BlockFetch, BlockRef, BlockView, Found, Hint, KeyHash, Kind};
 
 use crate::Result;
 use crate::batch;
@@ -39,7 +41,7 @@ impl Store {
             let block = handle.table.block_for(key, seq);
             match (&mut missing, handle.table.cached(block, Hint::Point)) {
                 (None, Some(found)) => {
-                    if let Some(answer) = find_in_block(&found, key, seq) {
+                    if let Some(answer) = find_in_block(found, key, seq) {
                         return Ok(answer);
                     }
                 }
@@ -51,67 +53,11 @@ impl Store {
         missing.fetch.run(&mut *self.get_lanes.checkout()?);
         for i in 0..missing.wanted.len() {
             let found = missing.fetch.take(missing.wanted[i])?;
-            if let Some(answer) = find_in_block(&found, key, seq) {
+            if let Some(answer) = find_in_block(found, key, seq) {
                 return Ok(answer);
             }
         }
         Ok(None)
-    }
-
-    /// The values of `keys`, in their order, all as of one moment. The missing blocks of all keys are fetched together.
-    pub(crate) fn multi_get<K: AsRef<[u8]>>(
-        &self,
-        tree: &Tree,
-        keys: &[K],
-        seq: Option<u64>,
-    ) -> Result<Vec<Option<Value>>> {
-        let view = tree.view_owned();
-        let seq = seq.unwrap_or_else(|| self.visible.load(Ordering::Acquire));
-        let mut answers = vec![None; keys.len()];
-        let mut missing = Missing::default();
-        // (key, its first wanted block): those that a block from the disk decides.
-        let mut undecided: Vec<(usize, usize)> = Vec::new();
-        for (i, key) in keys.iter().enumerate() {
-            let key = key.as_ref();
-            batch::check_key(key)?;
-            let hash = KeyHash::of(key);
-            if let Some(answer) = find_in_memtables(&view, hash, key, seq) {
-                answers[i] = answer;
-                continue;
-            }
-            let start = missing.wanted.len();
-            for handle in candidates(&view.version, hash, key) {
-                let block = handle.table.block_for(key, seq);
-                let cached =
-                    if missing.wanted.len() > start { None } else { handle.table.cached(block, Hint::Point) };
-                let Some(found) = cached else {
-                    missing.want(handle, block);
-                    continue;
-                };
-                if let Some(answer) = find_in_block(&found, key, seq) {
-                    answers[i] = answer;
-                    break;
-                }
-            }
-            if missing.wanted.len() > start {
-                undecided.push((i, start));
-            }
-        }
-        if undecided.is_empty() {
-            return Ok(answers);
-        }
-        missing.fetch.run(&mut *self.get_lanes.checkout()?);
-        let ends: Vec<usize> = undecided.iter().skip(1).map(|u| u.1).chain([missing.wanted.len()]).collect();
-        for ((i, start), end) in undecided.into_iter().zip(ends) {
-            for at in start..end {
-                let found = missing.fetch.take(missing.wanted[at])?;
-                if let Some(answer) = find_in_block(&found, keys[i].as_ref(), seq) {
-                    answers[i] = answer;
-                    break;
-                }
-            }
-        }
-        Ok(answers)
     }
 }
 
@@ -129,15 +75,20 @@ impl Missing {
     }
 }
 
+/// Tables in whose range `key` lies, newest first.
+fn in_range<'a>(version: &'a Version, key: &'a [u8]) -> impl Iterator<Item = &'a Arc<TableHandle>> {
+    let first = version.levels[0].iter().filter(move |t| t.meta.overlaps(key, key));
+    let deeper = (1..version.levels.len()).filter_map(move |level| version.table_at(level, key));
+    first.chain(deeper)
+}
+
 /// Tables that may hold `key`, newest first.
 fn candidates<'a>(
     version: &'a Version,
     hash: KeyHash,
     key: &'a [u8],
 ) -> impl Iterator<Item = &'a Arc<TableHandle>> {
-    let first = version.levels[0].iter().filter(move |t| t.meta.overlaps(key, key));
-    let deeper = (1..version.levels.len()).filter_map(move |level| version.table_at(level, key));
-    first.chain(deeper).filter(move |t| t.table.may_contain(hash))
+    in_range(version, key).filter(move |t| t.table.may_contain(hash))
 }
 
 fn find_in_memtables(view: &View, hash: KeyHash, key: &[u8], seq: u64) -> Answer {
@@ -149,7 +100,11 @@ fn find_in_memtable(table: &Arc<Memtable>, hash: KeyHash, key: &[u8], seq: u64) 
     Some((kind == Kind::Put).then(|| Value::in_memtable(value)))
 }
 
-fn find_in_block(block: &BlockRef, key: &[u8], seq: u64) -> Answer {
-    let found = BlockView::of(block).find(key, seq)?;
-    Some((found.kind == Kind::Put).then(|| Value::in_block(block.clone(), &found.value)))
+fn find_in_block(block: BlockRef, key: &[u8], seq: u64) -> Answer {
+    let found = BlockView::of(&block).find(key, seq)?;
+    Some(value_in_block(block, &found))
+}
+
+fn value_in_block(block: BlockRef, found: &Found) -> Option<Value> {
+    (found.kind == Kind::Put).then(|| Value::in_block(block, &found.value))
 }

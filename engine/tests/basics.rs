@@ -54,6 +54,40 @@ fn what_is_put_is_there_after_flush_compaction_and_reopening() {
 }
 
 #[test]
+fn a_multi_get_answers_as_so_many_gets() {
+    let dir = tempfile::tempdir().unwrap();
+    // Blocks come and go: hits and misses meet in one call.
+    let db = small().cache_bytes(64 << 10).open(dir.path()).unwrap();
+    for (round, step) in [(0, 1), (1, 3), (2, 7)] {
+        (0..6000).step_by(step).for_each(|i| db.put(key(i), format!("{round} of {i} {:<90}", "")).unwrap());
+        (round..6000).step_by(50).for_each(|i| db.delete(key(i)).unwrap());
+        if round == 0 {
+            db.compact().unwrap();
+        } else if round == 1 {
+            db.flush().unwrap();
+        }
+    }
+    db.put(key(7), "in the memtable").unwrap();
+    let mut random = 1u32;
+    for len in (0..70).chain([500, 2000]) {
+        let keys: Vec<String> = (0..len)
+            .map(|n| {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                // One in three is absent, some are asked for twice.
+                if n % 5 == 4 { key(7) } else { key((random >> 8) % 9000) }
+            })
+            .collect();
+        let answers = db.multi_get(&keys).unwrap();
+        assert_eq!(answers.len(), keys.len());
+        for (key, answer) in keys.iter().zip(answers) {
+            assert_eq!(answer.as_deref(), db.get(key).unwrap().as_deref(), "{key} among {len}");
+        }
+    }
+    let impossible = db.multi_get(&["a", ""]).unwrap_err();
+    assert_eq!(impossible.kind(), ErrorKind::Invalid);
+}
+
+#[test]
 fn unflushed_writes_come_back_from_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let db = small().open(dir.path()).unwrap();

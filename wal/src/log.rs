@@ -180,6 +180,7 @@ impl Log {
             groups: read(&counts.groups),
             led_groups: read(&counts.led_groups),
             group_bytes: read(&counts.group_bytes),
+            group_ns: read(&counts.group_ns),
             syncs: read(&counts.syncs),
             chains: read(&counts.chains),
             durable_writes: read(&counts.durable_writes),

@@ -8,6 +8,7 @@ pub(crate) struct Counts {
     pub(crate) groups: AtomicU64,
     pub(crate) led_groups: AtomicU64,
     pub(crate) group_bytes: AtomicU64,
+    pub(crate) group_ns: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) chains: AtomicU64,
     pub(crate) durable_writes: AtomicU64,
@@ -35,6 +36,8 @@ pub struct WalStats {
     pub led_groups: u64,
     /// Bytes of log in them: less than the bytes written, which are whole pages.
     pub group_bytes: u64,
+    /// Nanoseconds that one was on its way to the disk, from its first submission to its last completion. There is never more than one.
+    pub group_ns: u64,
     /// Syncs of segments for commit groups: chains, durable writes, and syncs alone after several writes.
     pub syncs: u64,
     /// Writes linked to a sync. A group has one at most in each segment that it touches.

@@ -218,11 +218,12 @@ impl Groups {
         };
         self.staging.free(finished.end);
         let (turns, now) = (&core.shared.turns.0, core.disk.now());
-        let served = turns.served();
+        let (served, took) = (turns.served(), now.saturating_sub(self.began));
+        count(&core.shared.counts.group_ns, took);
         // Before anyone is told: who comes back finds it.
         if self.sync && !core.shared.is_stepped {
             let others = turns.asks() - self.asks;
-            if let Some((all, wait)) = self.gather.ends(served, others, now.saturating_sub(self.began)) {
+            if let Some((all, wait)) = self.gather.ends(served, others, took) {
                 core.shared.gather_until.store(now.saturating_add(wait), Ordering::SeqCst);
                 turns.gather(self.asks + all);
             }

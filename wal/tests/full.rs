@@ -134,6 +134,56 @@ fn a_batch_that_runs_out_of_room_half_way_is_given_up_whole() {
 }
 
 #[test]
+fn a_failed_try_for_a_segment_does_not_change_how_the_next_is_made() {
+    let mut world = world(7);
+    let mut session = world.open().unwrap();
+    let staging = (128 << 10) + PAGE as u64;
+    world.disk.set_capacity(staging + 3 * SEGMENT + SEGMENT / 2);
+    for _ in 0..3 {
+        assert_eq!(fill(&mut world, &mut session).kind(), WalErrorKind::Full);
+    }
+    let filled = session.log.stats().segments_filled;
+    world.disk.set_capacity(1 << 30);
+    for _ in 0..20 {
+        world.append(&mut session, 10_000).unwrap();
+    }
+    // Nobody asked for a sync: none has to be filled.
+    let stats = session.log.stats();
+    assert!(stats.segments_created >= 5, "{stats:?}");
+    assert_eq!(stats.segments_filled, filled, "{stats:?}");
+}
+
+/// The second batch's first record says that the one before it was given up. A crash cuts the second one off, and with it that word.
+#[test]
+fn two_batches_in_a_row_that_run_out_of_room_are_both_given_up() {
+    let mut world = world(6);
+    let mut session = world.open().unwrap();
+    world.append(&mut session, 100).unwrap();
+    world.disk.set_capacity(6 * SEGMENT);
+    let first = session.appender.position();
+    for _ in 0..2 {
+        let before = session.appender.position();
+        let error = session.appender.append(&[&pattern(9, 1 << 20)]).unwrap_err();
+        assert_eq!(error.kind(), WalErrorKind::Full);
+        assert!(session.appender.position() > before, "nothing of the batch was written");
+        // Some room comes back, which is too little again.
+        world.disk.set_capacity(10 * SEGMENT);
+    }
+    drop(session);
+    world.disk.process_death();
+    world.disk.set_capacity(1 << 30);
+    // The run that the first of these openings begins continues the one with the fragments.
+    for opening in 0..3 {
+        let mut session = world.open().unwrap();
+        assert_eq!(session.replayed.len(), world.appended.len(), "opening {opening}");
+        assert!(session.appender.position() > first);
+        world.append(&mut session, 10).unwrap();
+        drop(session);
+        world.disk.process_death();
+    }
+}
+
+#[test]
 fn a_full_disk_at_opening_recovers_everything_and_says_that_it_is_full() {
     let mut world = world(5);
     let mut session = world.open().unwrap();

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `page` | the page around everything, its style, text and rows of tables |
 //! | `bars` | bars with whiskers |
-//! | `lines` | lines between two [`Scale`]s |
+//! | `lines` | lines between two [`Scale`]s, and strips that say when something went on |
 //! | [`figures`] | figures with three digits and a unit |
 //!
 //! All of it makes text of figures; nothing here measures or does I/O. Used by `ringwood bench --report` and by the report of `ringwood-peers`.
@@ -16,7 +16,7 @@ mod page;
 mod scale;
 
 pub use bars::{Bar, bars};
-pub use lines::{Line, lines};
+pub use lines::{Line, Strip, lines};
 pub use page::{escape, page, row};
 pub use scale::Scale;
 

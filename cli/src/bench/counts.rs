@@ -10,6 +10,8 @@ pub(crate) struct Counts {
     io: CountsSnapshot,
     user_bytes: u64,
     stall_ns: u64,
+    groups: u64,
+    group_ns: u64,
     syscalls: Option<u64>,
 }
 
@@ -20,6 +22,8 @@ impl Counts {
             io: stats.io,
             user_bytes: stats.user_bytes,
             stall_ns: stats.stall_ns,
+            groups: stats.wal.groups,
+            group_ns: stats.wal.group_ns,
             syscalls: syscalls.map(SyscallCounter::count),
         }
     }
@@ -30,6 +34,8 @@ impl Counts {
             io: self.io.since(&earlier.io),
             user_bytes: self.user_bytes.saturating_sub(earlier.user_bytes),
             stall_ns: self.stall_ns.saturating_sub(earlier.stall_ns),
+            groups: self.groups.saturating_sub(earlier.groups),
+            group_ns: self.group_ns.saturating_sub(earlier.group_ns),
             syscalls: self.syscalls.zip(earlier.syscalls).map(|(now, then)| now.saturating_sub(then)),
         }
     }
@@ -43,6 +49,10 @@ pub(crate) struct Cost {
     pub(crate) user_bytes: u64,
     /// Time that writers were slowed.
     pub(crate) stall_ns: u64,
+    /// Commit groups of the log.
+    pub(crate) groups: u64,
+    /// Time that one was on its way to the disk.
+    pub(crate) group_ns: u64,
     /// System calls of the process, where the kernel lets them be counted.
     pub(crate) syscalls: Option<u64>,
 }

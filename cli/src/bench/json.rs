@@ -31,7 +31,10 @@ pub(crate) fn benchmark(name: &str, set: &Settings, outcome: &Outcome, cost: &Co
         "message": report::note(outcome.note),
         "counts": note(outcome.note),
         "latency": latencies(outcome),
-        "timeline": outcome.timeline.rates().map(|(at, rate)| json!([at, rate])).collect::<Vec<_>>(),
+        "timeline": outcome.timeline.rates().collect::<Vec<_>>(),
+        "slowest": outcome.timeline.slowest().collect::<Vec<_>>(),
+        "flushes": outcome.timeline.flushes(),
+        "compactions": outcome.timeline.compactions(),
         "per_op": {
             "system_calls": cost.syscalls.map(each),
             "enters": each(total.enters),

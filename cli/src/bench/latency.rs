@@ -124,18 +124,19 @@ impl Sampler {
         self.left == 0
     }
 
-    /// To be called after a call that was timed.
-    pub(crate) fn record(&mut self, kind: OpKind, start_ns: u64, end_ns: u64) {
+    /// To be called after a call that was timed. Returns what it took.
+    pub(crate) fn record(&mut self, kind: OpKind, start_ns: u64, end_ns: u64) -> u64 {
         // Between the two readings lies the cost of one.
         let ns = (end_ns - start_ns).saturating_sub(self.clock_ns).max(1);
         self.latencies.record(kind, ns, self.every);
         if self.all {
             self.left = 1;
-            return;
+            return ns;
         }
         self.mean_ns = if self.mean_ns == 0 { ns } else { (self.mean_ns * 15 + ns) / 16 };
         self.every = (2 * self.clock_ns * CLOCK_SHARE / self.mean_ns.max(1)).clamp(1, EVERY_MAX);
         self.left = 1 + self.draw() % (2 * self.every - 1);
+        ns
     }
 
     /// What was recorded.

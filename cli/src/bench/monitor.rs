@@ -6,8 +6,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use ringwood::{Class, Db};
+
 use super::flags::BenchArgs;
-use super::timeline::Timeline;
+use super::timeline::{self, Timeline};
 use super::worker::Progress;
 use crate::clock;
 use crate::failure::{Failure, Result};
@@ -47,7 +49,13 @@ impl Monitor {
     }
 
     /// Shows how the run stands until all its threads are done, and keeps that if it is wanted.
-    pub(crate) fn watch(mut self, progress: &Progress, finished: &AtomicUsize, timeline: &mut Timeline) {
+    pub(crate) fn watch(
+        mut self,
+        db: &Db,
+        progress: &Progress,
+        finished: &AtomicUsize,
+        timeline: &mut Timeline,
+    ) {
         let report_ns = self.report.as_ref().map(|r| r.1);
         let periods = [
             self.draw.then_some(REDRAW_NS),
@@ -57,6 +65,7 @@ impl Monitor {
         ];
         let Some(tick) = periods.iter().flatten().min().copied() else { return };
         let start = clock::now_ns();
+        let written = Written::now(db);
         let (mut last_stats, mut last_report) = (Moment::at(start, progress), Moment::at(start, progress));
         let (mut drawn, mut kept) = (0, start);
         while finished.load(Relaxed) < progress.len() {
@@ -65,7 +74,14 @@ impl Monitor {
             // One that was woken early lies too near to the last for a rate.
             if self.keeps && now.ns - kept >= KEEP_NS / 2 {
                 kept = now.ns;
-                timeline.add(now.ns - start, now.total());
+                let done = Written::now(db);
+                timeline.add(timeline::Moment {
+                    ns: now.ns - start,
+                    done: now.total(),
+                    slowest_ns: progress.iter().map(|p| p.slowest_ns.swap(0, Relaxed)).max().unwrap_or(0),
+                    flush_bytes: done.flush - written.flush,
+                    compaction_bytes: done.compaction - written.compaction,
+                });
             }
             if self.draw && now.ns.saturating_sub(drawn) >= REDRAW_NS {
                 drawn = now.ns;
@@ -107,6 +123,20 @@ impl Monitor {
     }
 }
 
+/// Bytes that the store has written in the background.
+struct Written {
+    flush: u64,
+    compaction: u64,
+}
+
+impl Written {
+    fn now(db: &Db) -> Self {
+        let io = db.stats().io;
+        let [flush, compaction] = [Class::Flush, Class::Compaction].map(|c| io.class(c).write_bytes);
+        Self { flush, compaction }
+    }
+}
+
 /// The threads' counts at one time.
 #[derive(Clone)]
 struct Moment {
@@ -116,7 +146,7 @@ struct Moment {
 
 impl Moment {
     fn at(ns: u64, progress: &Progress) -> Self {
-        Self { ns, done: progress.iter().map(|p| p.load(Relaxed)).collect() }
+        Self { ns, done: progress.iter().map(|p| p.done.load(Relaxed)).collect() }
     }
 
     fn total(&self) -> u64 {

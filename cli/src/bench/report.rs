@@ -63,6 +63,10 @@ pub(crate) fn details(outcome: &Outcome, cost: &Cost) -> Vec<String> {
                 let _ = write!(text, "  {} {what}", show_size(bytes as f64));
             }
         }
+        if class == Class::Log && cost.groups > 0 {
+            let each = show_ns(cost.group_ns as f64 / cost.groups as f64);
+            let _ = write!(text, "  {} groups of {each}", cost.groups);
+        }
         lines.push(entry(class.name(), &text));
     }
     if let Some(amplification) = cost.write_amplification() {

@@ -149,9 +149,11 @@ impl Session {
         let counter = self.syscalls.as_ref().ok();
         let before = Counts::now(self.db(), counter);
         let mut timeline = Timeline::default();
-        let watch =
-            |progress: &Progress, finished: &AtomicUsize| monitor.watch(progress, finished, &mut timeline);
-        let ended = worker::run(&ground, self.db(), set, &mut streams, watch);
+        let db = self.db();
+        let watch = |progress: &Progress, finished: &AtomicUsize| {
+            monitor.watch(db, progress, finished, &mut timeline);
+        };
+        let ended = worker::run(&ground, db, set, &mut streams, watch);
         let cost = Counts::now(self.db(), counter).since(&before);
         self.streams = streams;
         Ok((Outcome { timeline, ..ended? }, cost))

@@ -136,7 +136,7 @@ pub(crate) struct Worker<'a> {
     /// Not in the figures: the writer beside readers.
     pub(crate) excluded: bool,
     done: u64,
-    progress: &'a AtomicU64,
+    progress: &'a ThreadProgress,
     sampler: Sampler,
     start_ns: u64,
     finish_ns: u64,
@@ -149,13 +149,16 @@ impl Worker<'_> {
         let answer = if self.sampler.turn() {
             let start = clock::now_ns();
             let answer = call();
-            self.sampler.record(kind, start, clock::now_ns());
+            let ns = self.sampler.record(kind, start, clock::now_ns());
+            if !self.excluded {
+                self.progress.slowest_ns.fetch_max(ns, Relaxed);
+            }
             answer
         } else {
             call()
         };
         self.done += ops;
-        self.progress.store(self.done, Relaxed);
+        self.progress.done.store(self.done, Relaxed);
         answer
     }
 
@@ -234,8 +237,17 @@ pub(crate) struct Ground<'a> {
     pub(crate) clock_ns: u64,
 }
 
-/// Counts of threads that run, for whoever shows them.
-pub(crate) type Progress = [AtomicU64];
+/// What a thread that runs tells whoever shows it.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadProgress {
+    /// Operations so far.
+    pub(crate) done: AtomicU64,
+    /// The slowest call that was timed; whoever takes it leaves 0.
+    pub(crate) slowest_ns: AtomicU64,
+}
+
+/// That of all threads of a run.
+pub(crate) type Progress = [ThreadProgress];
 
 /// Runs one benchmark once, with `watch` beside it on a thread of its own until all are done.
 ///
@@ -249,7 +261,7 @@ pub(crate) fn run(
     watch: impl FnOnce(&Progress, &AtomicUsize) + Send,
 ) -> Result<Outcome> {
     let threads = set.threads + usize::from(set.bench.has_companion());
-    let progress: Vec<AtomicU64> = (0..threads).map(|_| AtomicU64::new(0)).collect();
+    let progress: Vec<_> = (0..threads).map(|_| ThreadProgress::default()).collect();
     let run = Run {
         db,
         args: ground.args,

@@ -23,7 +23,7 @@ pub(crate) fn as_json(stats: &Stats) -> Value {
             "frames": stats.cache.frames, "bytes_used": stats.cache.bytes_used, "bytes_max": stats.cache.bytes_max,
         },
         "log": {
-            "records": stats.wal.records, "groups": stats.wal.groups, "syncs": stats.wal.syncs,
+            "records": stats.wal.records, "groups": stats.wal.groups, "group_ns": stats.wal.group_ns, "syncs": stats.wal.syncs,
             "segments": stats.wal.segments, "disk_bytes": stats.wal.disk_bytes, "live_bytes": stats.wal.live_bytes,
         },
         "user_bytes": stats.user_bytes,

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use ringwood_ring::Gate;
+use ringwood_sstable::prefetch;
 
 use super::builder::{Builder, Unplaced};
 use crate::store::Store;
@@ -23,6 +24,11 @@ const CHUNK_BYTES: usize = 256 << 10;
 const CHUNKS: usize = 4;
 /// Bytes in front of an entry: the lengths of key and value.
 const ENTRY_HEADER: usize = 6;
+
+/// How far ahead of an entry the builder has a chunk fetched: some entries.
+const PREFETCH_BYTES: usize = 1 << 10;
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
 
 /// Entries on their way, copied.
 #[derive(Default)]
@@ -64,6 +70,9 @@ impl Chunk {
     pub(super) fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest = &self.bytes[..];
         std::iter::from_fn(move || {
+            // Another core has just written it: far away, until it is asked for.
+            prefetch(rest.as_ptr().wrapping_byte_add(PREFETCH_BYTES));
+            prefetch(rest.as_ptr().wrapping_byte_add(PREFETCH_BYTES + LINE_BYTES));
             let (header, after) = rest.split_first_chunk::<ENTRY_HEADER>()?;
             let key_len = u16::from_le_bytes([header[0], header[1]]) as usize;
             let value_len = u32::from_le_bytes([header[2], header[3], header[4], header[5]]) as usize;

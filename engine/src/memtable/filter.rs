@@ -15,9 +15,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::MmapMut;
-use ringwood_sstable::KeyHash;
-
-use super::tree::memory::prefetch;
+use ringwood_sstable::{KeyHash, prefetch};
 
 /// Bytes of a memtable for each byte of its filter.
 const BYTES_A_BYTE: usize = 1024;

@@ -61,6 +61,19 @@ impl Batch {
         Entry { key, seq: item.seq, kind: item.kind, value: &rest[..item.value_len] }
     }
 
+    /// Entry `i`, which exists, with its key and value as they lie: one behind the other.
+    pub(crate) fn laid(&self, i: usize) -> Laid<'_> {
+        let item = &self.items[i];
+        let bytes = &self.bytes[item.at..item.at + item.key_len + item.value_len];
+        Laid { bytes, key_len: item.key_len, more: &[], seq: item.seq, kind: item.kind }
+    }
+
+    /// The last key, if there is an entry.
+    #[inline]
+    pub(crate) fn last_key(&self) -> Option<&[u8]> {
+        self.items.last().map(|item| &self.bytes[item.at..item.at + item.key_len])
+    }
+
     /// The first key; empty if there is none.
     #[inline]
     pub(crate) fn first_key(&self) -> &[u8] {
@@ -80,6 +93,24 @@ impl Batch {
         for item in &mut self.items {
             item.at -= cut;
         }
+    }
+}
+
+/// An entry to be encoded: its key, and what lies right behind that of its value, so that the two are copied as one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Laid<'a> {
+    bytes: &'a [u8],
+    key_len: usize,
+    /// The rest of the value.
+    more: &'a [u8],
+    seq: u64,
+    kind: Kind,
+}
+
+impl<'a> From<&Entry<'a>> for Laid<'a> {
+    fn from(entry: &Entry<'a>) -> Self {
+        let (bytes, more) = (entry.key, entry.value);
+        Self { bytes, key_len: bytes.len(), more, seq: entry.seq, kind: entry.kind }
     }
 }
 
@@ -225,10 +256,16 @@ fn rest_len(key_len: usize, prefix_len: usize) -> usize {
 }
 
 /// Writes the block of `entries`, whose shape is `shape`, to `out`, replacing what is there. The checksum is left 0.
-pub(crate) fn encode<'a>(shape: &Shape, entries: impl Iterator<Item = Entry<'a>>, out: &mut Vec<u8>) {
-    out.clear();
+pub(crate) fn encode<'a>(shape: &Shape, entries: impl Iterator<Item = Laid<'a>>, out: &mut Vec<u8>) {
     out.resize(shape.block_len(), 0);
     let (len_width, tag_width) = (shape.len_width(), shape.tag_width());
+    let heads_at = HEADER + shape.prefix_len;
+    let lens_at = heads_at + 4 * shape.count;
+    let slots_at = lens_at + len_width * shape.count;
+    let tags_at = slots_at + shape.slots_len();
+    let data_at = tags_at + tag_width * shape.count;
+    // The data has no gaps: every byte of it is replaced below.
+    out[..data_at].fill(0);
     let mut flags = len_width as u8;
     if shape.fixed() {
         flags |= FLAG_FIXED;
@@ -248,14 +285,9 @@ pub(crate) fn encode<'a>(shape: &Shape, entries: impl Iterator<Item = Entry<'a>>
     let base = shape.seq_min | (tag_width as u64) << 56 | u64::from(kind) << 60;
     LE::write_u64(&mut out[BASE_AT..], base);
 
-    let heads_at = HEADER + shape.prefix_len;
-    let lens_at = heads_at + 4 * shape.count;
-    let slots_at = lens_at + len_width * shape.count;
-    let tags_at = slots_at + shape.slots_len();
-    let data_at = tags_at + tag_width * shape.count;
     let mut at = data_at;
     for (i, entry) in entries.enumerate() {
-        let (prefix, suffix) = entry.key.split_at(shape.prefix_len);
+        let (prefix, suffix) = entry.bytes[..entry.key_len].split_at(shape.prefix_len);
         if i == 0 {
             out[HEADER..heads_at].copy_from_slice(prefix);
         }
@@ -269,12 +301,16 @@ pub(crate) fn encode<'a>(shape: &Shape, entries: impl Iterator<Item = Entry<'a>>
         if !shape.kinds_equal {
             tag = tag << KIND_BITS | entry.kind as u64;
         }
-        out[tags_at + tag_width * i..][..tag_width].copy_from_slice(&tag.to_le_bytes()[..tag_width]);
-        let rest = suffix.get(4..).unwrap_or_default();
+        if tag_width > 0 {
+            out[tags_at + tag_width * i..][..tag_width].copy_from_slice(&tag.to_le_bytes()[..tag_width]);
+        }
+        let rest = &entry.bytes[entry.key_len.min(shape.prefix_len + 4)..];
         out[at..at + rest.len()].copy_from_slice(rest);
         at += rest.len();
-        out[at..at + entry.value.len()].copy_from_slice(entry.value);
-        at += entry.value.len();
+        if !entry.more.is_empty() {
+            out[at..at + entry.more.len()].copy_from_slice(entry.more);
+            at += entry.more.len();
+        }
         if !shape.fixed() {
             LE::write_u16(&mut out[slots_at + 2 * (i + 1)..], (at - data_at) as u16);
         }

@@ -71,10 +71,15 @@ impl Layout {
         if self.kind_bits == 0 { self.kind } else { tag as u8 & 15 }
     }
 
+    /// Where tag `i` lies in the block.
+    #[inline]
+    pub(super) fn tag_at(&self, i: usize) -> usize {
+        self.tags_at as usize + i * self.tag_width as usize
+    }
+
     #[inline]
     fn tag_bits(&self, bytes: &[u8], i: usize) -> u64 {
-        let width = self.tag_width as usize;
-        let at = self.tags_at as usize + i * width;
+        let at = self.tag_at(i);
         let eight = chunk_at(bytes, at).unwrap_or_else(|| tail_at(bytes, at));
         u64::from_le_bytes(eight) & self.tag_mask
     }

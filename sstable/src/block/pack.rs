@@ -99,6 +99,12 @@ impl Packer {
         self.flush(emit);
     }
 
+    /// The last key that was added, if its entry waits for its block to be full.
+    #[inline]
+    pub(crate) fn last_key(&self) -> Option<&[u8]> {
+        self.batch.last_key()
+    }
+
     /// Bytes of entries that wait for their block to be full.
     pub(crate) fn pending_bytes(&self) -> usize {
         self.batch.bytes()
@@ -161,7 +167,7 @@ impl Packer {
     /// Emits a block of one large entry, without copying it into the batch first.
     fn emit_large(&mut self, entry: &Entry<'_>, emit: Emit<'_>) {
         let shape = Shape::one(entry);
-        encode(&shape, std::iter::once(*entry), &mut self.block);
+        encode(&shape, std::iter::once(entry.into()), &mut self.block);
         let mut frame_bytes = page_ceil(self.block.len());
         if let Some(squeeze) = &mut self.squeeze
             && squeeze.pack_alone(&self.block)
@@ -182,7 +188,7 @@ impl Packer {
 
 /// Emits a plain block of the first entries of `batch`.
 fn emit_plain(block: &mut Vec<u8>, batch: &Batch, shape: &Shape, emit: Emit<'_>) {
-    encode(shape, (0..shape.count).map(|i| batch.entry(i)), block);
+    encode(shape, (0..shape.count).map(|i| batch.laid(i)), block);
     seal::pad(block);
     emit(Packed {
         frame_bytes: block.len(),

@@ -133,7 +133,7 @@ impl Squeeze {
             }
             guess = guess.clamp(low + 1, high - 1);
             let shape = Shape::of(batch, guess);
-            encode(&shape, (0..guess).map(|i| batch.entry(i)), &mut self.plain);
+            encode(&shape, (0..guess).map(|i| batch.laid(i)), &mut self.plain);
             if !pack(self.codec, &mut self.compressor, &self.plain, &mut self.trial) {
                 return found;
             }

@@ -26,7 +26,7 @@ fn build(entries: &[Owned]) -> Vec<u8> {
     entries.iter().for_each(|e| batch.push(&entry(e)));
     let shape = Shape::of(&batch, entries.len());
     let mut bytes = Vec::new();
-    encode(&shape, entries.iter().map(entry), &mut bytes);
+    encode(&shape, entries.iter().map(|e| (&entry(e)).into()), &mut bytes);
     assert_eq!(bytes.len(), shape.block_len());
     bytes
 }

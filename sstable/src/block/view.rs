@@ -13,6 +13,7 @@ use super::format::{HEADER, head_of};
 use crate::cache::BlockRef;
 use crate::entry::{KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX};
 use crate::error::Fault;
+use crate::prefetch::{LINE, prefetch};
 
 /// The bytes of a block and where its columns lie. Any thread; borrows, allocates nothing.
 #[derive(Debug, Clone, Copy)]
@@ -120,12 +121,33 @@ impl<'a> BlockView<'a> {
     /// The newest version of `key` at or below `seq`, if this block has it.
     #[must_use]
     pub fn find(&self, key: &[u8], seq: u64) -> Option<Found> {
-        let suffix = key.strip_prefix(self.prefix())?;
-        let head = head_of(suffix);
-        let mut i = self.first_head_from(head);
-        if i == self.len() || self.head(i) != head {
-            return None;
+        self.find_from(self.look(key)?, key, seq)
+    }
+
+    /// The first half of [`find`](Self::find): the first entry that may be one of `key`, by what the heads of keys tell.
+    #[inline]
+    #[must_use]
+    pub fn look(&self, key: &[u8]) -> Option<usize> {
+        let head = head_of(key.strip_prefix(self.prefix())?);
+        let i = self.first_head_from(head);
+        (i < self.len() && self.head(i) == head).then_some(i)
+    }
+
+    /// Has the memory fetched that the second half reads.
+    #[inline]
+    pub fn prefetch_entry(&self, i: usize) {
+        let data_at = self.layout.data_of(self.bytes, i).0;
+        for at in [self.layout.tag_at(i), data_at, data_at + LINE] {
+            prefetch(self.bytes.as_ptr().wrapping_add(at));
         }
+    }
+
+    /// The second half of [`find`](Self::find), which begins where [`look`](Self::look) has come to.
+    #[inline]
+    #[must_use]
+    pub fn find_from(&self, first: usize, key: &[u8], seq: u64) -> Option<Found> {
+        let suffix = key.strip_prefix(self.prefix())?;
+        let (head, mut i) = (head_of(suffix), first);
         if i + 1 < self.len() && self.head(i + 1) == head {
             i = self.first_tied_from(i, suffix, head, seq);
         }

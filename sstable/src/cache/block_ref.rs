@@ -7,9 +7,10 @@ use std::ptr::NonNull;
 use ringwood_ring::Buf;
 
 use super::frame::{Frame, Pin, unpin};
+use crate::prefetch::{LINE, prefetch};
 
-/// Bytes of a line of the processor's cache.
-const LINE: usize = 64;
+/// Bytes of a block in which header and heads lie: what a search reads first.
+const SEARCHED_BYTES: usize = 256;
 
 /// The bytes of one block, pinned: they neither change nor move nor go away while this lives.
 ///
@@ -63,15 +64,14 @@ impl BlockRef {
     pub(crate) fn prefetch(&self, range: Range<usize>) {
         let end = range.end.min(self.bytes.len());
         for at in (range.start..end).step_by(LINE) {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a prefetch reads nothing, whatever the address.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T0>(self.bytes.as_ptr().cast::<i8>().wrapping_add(at));
-            }
-            #[cfg(not(target_arch = "x86_64"))]
-            let _ = at;
+            prefetch(self.bytes.as_ptr().cast::<u8>().wrapping_add(at));
         }
+    }
+
+    /// Has the lines fetched that a search in the block begins with.
+    #[inline]
+    pub fn prefetch_search(&self) {
+        self.prefetch(0..SEARCHED_BYTES);
     }
 
     /// Some of the bytes, under a pin of their own.

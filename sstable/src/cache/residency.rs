@@ -10,6 +10,7 @@ use super::frame::Locked;
 use super::slots::{Slot, Slots};
 use super::table::Table;
 use super::{BlockCache, Claim, Hint, Room};
+use crate::prefetch::prefetch;
 use crate::sync::Arc;
 
 /// Which blocks of one open table are in the cache: four bytes a block.
@@ -71,6 +72,14 @@ impl Residency {
         match self.slots.load(block) {
             Slot::Frame(id) => self.pin(block, id, hint),
             _ => None,
+        }
+    }
+
+    /// Has the memory fetched that [`get`](Self::get) waits for: an address that may be wrong by then, and is no promise of a hit.
+    #[inline]
+    pub(crate) fn prefetch(&self, block: u32) {
+        if let Slot::Frame(id) = self.slots.load(block) {
+            prefetch(std::ptr::from_ref(self.table.frame(id)).cast());
         }
     }
 

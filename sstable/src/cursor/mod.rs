@@ -48,8 +48,6 @@ enum Then {
     At(usize),
 }
 
-/// Bytes of a block in which header and heads lie: what a search reads first.
-const SEARCHED_BYTES: usize = 256;
 /// Bytes of a block that a scan reads first.
 const SCANNED_BYTES: usize = 384;
 /// Bytes of an entry.
@@ -403,7 +401,7 @@ impl TableCursor {
     fn set_block(&mut self, block: u32, bytes: BlockRef) {
         // Its header is read when it is searched: until then its lines are on their way.
         self.at.leave();
-        bytes.prefetch(0..SEARCHED_BYTES);
+        bytes.prefetch_search();
         self.bytes = Some(bytes);
         self.block = block;
         self.window.entered();

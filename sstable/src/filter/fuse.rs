@@ -90,13 +90,17 @@ impl Fuse {
     /// See [`Filter::may_contain`](super::Filter::may_contain).
     #[inline]
     pub(super) fn may_contain(&self, key_hash: u64, fingerprints: &[u8]) -> bool {
-        let mixed = self.mix(key_hash);
-        let start = self.start as usize;
-        let [a, b, c] = self.positions(mixed).map(|at| fingerprints.get(start + at as usize));
-        match (a, b, c) {
-            (Some(a), Some(b), Some(c)) => a ^ b ^ c == Self::fingerprint(mixed),
+        match self.places(key_hash, fingerprints) {
+            [Some(a), Some(b), Some(c)] => a ^ b ^ c == Self::fingerprint(self.mix(key_hash)),
             // Cannot be after parsing; and "maybe" is always a right answer.
             _ => true,
         }
+    }
+
+    /// The fingerprints of a key.
+    #[inline]
+    pub(super) fn places<'a>(&self, key_hash: u64, fingerprints: &'a [u8]) -> [Option<&'a u8>; 3] {
+        let start = self.start as usize;
+        self.positions(self.mix(key_hash)).map(|at| fingerprints.get(start + at as usize))
     }
 }

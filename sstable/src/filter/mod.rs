@@ -21,6 +21,7 @@ use fuse::Fuse;
 use crate::KeyHash;
 use crate::column::{Column, Movable};
 use crate::error::Fault;
+use crate::prefetch::prefetch;
 
 /// Keys that a part has at most while there are fewer than [`PARTS_MAX`] parts.
 const PART_KEYS: usize = 64 << 10;
@@ -70,6 +71,16 @@ impl Filter {
     pub(crate) fn may_contain(&self, hash: KeyHash) -> bool {
         let part = part_of(hash.0, self.shift);
         self.parts.get(part).is_none_or(|fuse| fuse.may_contain(hash.0, &self.fingerprints))
+    }
+
+    /// Has the fingerprints fetched that [`may_contain`](Self::may_contain) compares.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: KeyHash) {
+        if let Some(fuse) = self.parts.get(part_of(hash.0, self.shift)) {
+            for fingerprint in fuse.places(hash.0, &self.fingerprints).into_iter().flatten() {
+                prefetch(fingerprint);
+            }
+        }
     }
 
     /// What can live in the arena.

@@ -44,6 +44,16 @@ fn equal_hashes_are_taken_once() {
     assert!(hashes(0..500).all(|h| filter.may_contain(h)));
 }
 
+/// More copies than a place's count has room for: it must not take them for none.
+#[test]
+fn hundreds_of_equal_hashes_are_taken_once() {
+    for copies in [63u64, 64, 65, 128, 1000] {
+        let bytes = build((0..copies).flat_map(|_| hashes(0..70)));
+        let filter = Filter::parse(&bytes).unwrap();
+        assert!(hashes(0..70).all(|h| filter.may_contain(h)), "{copies} copies");
+    }
+}
+
 /// Bytes follow from the keys alone: two builds are the same.
 #[test]
 fn building_is_deterministic() {

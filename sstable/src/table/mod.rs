@@ -113,6 +113,14 @@ impl Table {
         self.filter.as_ref().is_none_or(|filter| filter.may_contain(hash))
     }
 
+    /// Has the memory fetched that [`may_contain`](Self::may_contain) waits for.
+    #[inline]
+    pub fn prefetch_filter(&self, hash: KeyHash) {
+        if let Some(filter) = &self.filter {
+            filter.prefetch(hash);
+        }
+    }
+
     /// The one block to search for the first entry at or after (`key`, `seq`): no I/O. If `key` has a version at or below
     /// `seq`, it is in this block. A key past the end gets the last block.
     ///
@@ -181,6 +189,15 @@ impl Table {
     #[must_use]
     pub fn cached(&self, block: u32, hint: Hint) -> Option<BlockRef> {
         self.residency.get(block, hint)
+    }
+
+    /// Has the memory fetched that [`cached`](Self::cached) waits for.
+    ///
+    /// # Panics
+    /// If there is no such block.
+    #[inline]
+    pub fn prefetch_cached(&self, block: u32) {
+        self.residency.prefetch(block);
     }
 
     /// How far cursors go after a seek here.

@@ -13,7 +13,7 @@ use crate::block::pack::{Packed, Packer};
 use crate::block::seal;
 use crate::cache::{BlockCache, Residency, Room};
 use crate::checksum::Checksum;
-use crate::entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX};
+use crate::entry::{Entry, KEY_BYTES_MAX, Kind, SEQ_MAX, VALUE_BYTES_MAX, key_cmp};
 use crate::error::{Result, TableError};
 use crate::filter::{FilterBuilder, FilterParts};
 use crate::footer::{Footer, Properties, Section, SectionKind};
@@ -78,6 +78,7 @@ pub struct TableWriter {
     filter_parts: Option<Arc<FilterParts>>,
     warming: Option<Warming>,
     properties: Properties,
+    /// The last key that was added, if the packer has it no more.
     last_key: Vec<u8>,
     last_seq: u64,
     /// Length that the file has for now.
@@ -187,8 +188,9 @@ impl TableWriter {
                 filter.add(KeyHash::of(entry.key));
             }
             self.properties.keys += 1;
-            self.last_key.clear();
-            self.last_key.extend_from_slice(entry.key);
+        }
+        if self.packer.last_key().is_none() {
+            self.keep_last_key(entry.key);
         }
         self.last_seq = entry.seq;
         let properties = &mut self.properties;
@@ -204,10 +206,22 @@ impl TableWriter {
         Ok(())
     }
 
+    /// The last key that was added; empty at first.
+    #[inline]
+    fn last_key(&self) -> &[u8] {
+        self.packer.last_key().unwrap_or(&self.last_key)
+    }
+
+    #[cold]
+    fn keep_last_key(&mut self, key: &[u8]) {
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+    }
+
     /// Whether the entry is of another key than the last one; an error if it may not follow that.
     #[inline]
     fn check(&self, entry: &Entry<'_>) -> Result<bool> {
-        let order = self.last_key[..].cmp(entry.key);
+        let order = key_cmp(self.last_key(), entry.key);
         let follows = order.is_lt() || (order.is_eq() && self.last_seq > entry.seq);
         let fits = !entry.key.is_empty()
             && entry.key.len() <= KEY_BYTES_MAX
@@ -265,10 +279,10 @@ impl TableWriter {
             State::Failed(error) => return Err(error.clone()),
             _ => return Err(TableError::invalid(&self.path, "a table was sealed twice")),
         }
+        self.properties.largest_key = self.last_key().to_vec();
         let Self { stream, checksum, index, packer, warming, .. } = self;
         packer.finish(&mut |block| emit(block, stream, checksum, index, warming.as_mut()));
         self.properties.blocks = self.index.block_count() as u64;
-        self.properties.largest_key = self.last_key.clone();
 
         let filter = self.end_entries();
         let data_bytes = self.stream.end();

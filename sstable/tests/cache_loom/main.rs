@@ -9,6 +9,9 @@
 #[path = "../../src/cache/mod.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, unused_imports)]
 mod cache;
+#[path = "../../src/prefetch.rs"]
+#[allow(unreachable_pub)]
+mod prefetch;
 mod sync;
 
 mod models;

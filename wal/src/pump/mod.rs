@@ -39,7 +39,7 @@ const _: () = assert!(group::PIECES_MAX + 1 + 2 <= LANE_DEPTH as usize);
 
 /// Segments become so large that a log of any length is about so many.
 const LIVE_SEGMENTS_AIM: u64 = 16;
-/// A segment is filled before its use if the log was synced at least once in so many bytes since the last one was begun: what a sync to
+/// A segment is filled before its use if the log was synced at least once in so many bytes since the last one was bound: what a sync to
 /// unwritten space costs more is about as long as writing these takes.
 const BYTES_PER_SYNC: u64 = 64 << 10;
 /// Largest segment that is not filled, so that syncs which come up meanwhile soon have one that is.
@@ -77,8 +77,8 @@ pub struct Pump {
     staged_since: Option<(Lsn, u64)>,
     /// When the segment that is written now was bound.
     bound_at: u64,
-    /// Syncs of groups, and bytes appended, when the last segment was begun.
-    begun_at: (u64, Lsn),
+    /// Syncs of groups, and bytes appended, by then.
+    bound_counts: (u64, Lsn),
     /// No try for a segment before, unless someone asks.
     retry_at: u64,
     quiet_rounds: u32,
@@ -106,7 +106,7 @@ impl Pump {
             in_group: false,
             staged_since: None,
             bound_at,
-            begun_at: (0, 0),
+            bound_counts: (0, 0),
             retry_at: 0,
             quiet_rounds: 0,
             slept_at: 0,
@@ -229,7 +229,6 @@ impl Pump {
             match self.wanted() {
                 None => return Ok(false),
                 Some(Ok((capacity, fill))) => {
-                    self.begun_at = self.syncs_and_bytes();
                     let started = self.preparer.start(capacity, fill, link, durable, &mut *self.lane);
                     started.map(|()| Prepared::Worked)
                 }
@@ -245,7 +244,7 @@ impl Pump {
             Ok(Prepared::Nothing) => Ok(false),
             Ok(Prepared::Worked) => Ok(true),
             Ok(Prepared::Bound(segment)) => {
-                self.bound_at = self.core.disk.now();
+                (self.bound_at, self.bound_counts) = (self.core.disk.now(), self.syncs_and_bytes());
                 let limit = segment.end();
                 self.core.segments().push(segment);
                 // Only now: from here on a leader may look for it.
@@ -267,9 +266,9 @@ impl Pump {
         }
     }
 
-    /// Whether the log was synced so often since the last segment was begun that the next is to be filled.
+    /// Whether the log was synced so often since the last segment was bound that the next is to be filled.
     fn is_synced_often(&self) -> bool {
-        let ((syncs_then, bytes_then), (syncs, bytes)) = (self.begun_at, self.syncs_and_bytes());
+        let ((syncs_then, bytes_then), (syncs, bytes)) = (self.bound_counts, self.syncs_and_bytes());
         // One is that of the segment's end, which every segment has.
         let asked = (syncs - syncs_then).saturating_sub(1);
         asked.saturating_mul(BYTES_PER_SYNC) >= bytes - bytes_then

@@ -31,7 +31,8 @@
 //! The search behind `x` tries every position up to the end of the newest segment, at most two segments. After a close in good order there is
 //! a mark that ends the run, and no search.
 //!
-//! A batch whose last fragment is missing is cut off whole: the log then ends where it began, though its fragments still check out.
+//! A batch whose last fragment is missing is cut off whole: the log then ends where it began, though its fragments still check out. If that
+//! one began where another had been given up, the fragments of the other are the end of the log: they mean nothing.
 //!
 //! # Why nothing is lost
 //!

@@ -45,6 +45,12 @@ impl<'s> Assembler<'s> {
         self.open
     }
 
+    /// Drops the batch that is not complete, if there is one.
+    pub(crate) fn give_up(&mut self) {
+        self.open = None;
+        self.fragments.clear();
+    }
+
     /// Takes a record that checked out. The inner error says why it cannot follow what came before.
     fn take(&mut self, record: &Record<'_>, lsn: Lsn) -> Result<std::result::Result<(), &'static str>> {
         let starts = matches!(record.header.kind, Kind::Full | Kind::First | Kind::Close);
@@ -52,8 +58,7 @@ impl<'s> Assembler<'s> {
             if !record.header.given_up {
                 return Ok(Err("a batch begins before the one before it has ended"));
             }
-            self.open = None;
-            self.fragments.clear();
+            self.give_up();
         }
         match record.header.kind {
             Kind::Close => {}

@@ -169,6 +169,9 @@ fn nonsense(run: &Run, (lsn, nonsense): (Lsn, Nonsense)) -> WalError {
 }
 
 /// Reads a run that another one continues at `limit`: all of it must be there.
+///
+/// A batch without an end at `limit` was given up: had it been the last one, `limit` would be its beginning. The record that said so
+/// began another one without an end, and was cut off with it.
 fn read_continued(
     disk: &Arc<dyn Disk>,
     lane: &mut dyn Lane,
@@ -190,13 +193,8 @@ fn read_continued(
         );
         return Err(damaged(run, scanned.end, what));
     }
-    match assembler.open() {
-        None => Ok(()),
-        Some(start) => {
-            let what = format!("the batch at log position {start} has no end, but the next run follows it");
-            Err(damaged(run, start, what))
-        }
-    }
+    assembler.give_up();
+    Ok(())
 }
 
 /// Reads the newest run, settles where it ends, and, if `rewrite`, makes it durable up to there. Returns the end, and the end of all that

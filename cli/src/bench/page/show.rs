@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ringwood_plots::figures::{bytes, digits, nanos, ratio, short};
-use ringwood_plots::{Bar, Line, SERIES, Scale, bars, escape, lines, page as html_page, row};
+use ringwood_plots::{Bar, Line, SERIES, Scale, Strip, bars, escape, lines, page as html_page, row};
 use serde_json::Value;
 
 use super::runs::Run;
@@ -119,6 +119,7 @@ fn benchmark(name: &str, series: &[Series<'_>]) -> String {
     );
     for (caption, plot) in [
         ("operations of all threads a second, over seconds", throughput(series)),
+        ("the slowest call that was timed, over seconds, and what went on beside", slowest(series)),
         ("latency by percentile of calls", percentiles(series)),
         ("share of calls by latency", histogram(series)),
         ("bytes to and from the disk, by class of I/O", io(series)),
@@ -134,6 +135,7 @@ fn benchmark(name: &str, series: &[Series<'_>]) -> String {
 fn plot<'a>(
     series: &[Series<'a>],
     points: impl Fn(&Series<'a>) -> Vec<(f64, f64)>,
+    strips: &[Strip<'_>],
     scales: impl FnOnce(&[(f64, f64)]) -> (Scale, Scale),
 ) -> Option<String> {
     let drawn: Vec<Line<'_>> =
@@ -143,7 +145,7 @@ fn plot<'a>(
         return None;
     }
     let (x, y) = scales(&all);
-    Some(lines(&drawn, &x, &y))
+    Some(lines(&drawn, strips, &x, &y))
 }
 
 fn most(values: impl Iterator<Item = f64>) -> f64 {
@@ -154,10 +156,29 @@ fn throughput(series: &[Series<'_>]) -> Option<String> {
     plot(
         series,
         |s| s.pairs("/timeline"),
+        &[],
         |all| {
             let x = Scale::linear(most(all.iter().map(|p| p.0)), plain);
             (x, Scale::linear(most(all.iter().map(|p| p.1)), axis))
         },
+    )
+}
+
+fn slowest(series: &[Series<'_>]) -> Option<String> {
+    let mut strips = Vec::new();
+    for s in series {
+        for (name, field) in [("flush", "/flushes"), ("compaction", "/compactions")] {
+            let spans = s.pairs(field);
+            if !spans.is_empty() {
+                strips.push(Strip { name, series: s.place, spans });
+            }
+        }
+    }
+    plot(
+        series,
+        |s| s.pairs("/slowest"),
+        &strips,
+        |all| (Scale::linear(most(all.iter().map(|p| p.0)), plain), latency(all.iter().map(|p| p.1))),
     )
 }
 
@@ -170,6 +191,7 @@ fn percentiles(series: &[Series<'_>]) -> Option<String> {
     plot(
         series,
         |s| s.pairs("/latency/percentiles"),
+        &[],
         |all| (Scale::nines(NINES), latency(all.iter().map(|p| p.1).filter(|us| *us > 0.0))),
     )
 }
@@ -186,7 +208,7 @@ fn histogram(series: &[Series<'_>]) -> Option<String> {
         }
         points
     };
-    plot(series, shares, |all| {
+    plot(series, shares, &[], |all| {
         let y = Scale::linear(most(all.iter().map(|p| p.1)), |v| format!("{} %", plain(v)));
         (latency(all.iter().map(|p| p.0)), y)
     })

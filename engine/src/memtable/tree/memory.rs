@@ -9,6 +9,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ringwood_sstable::prefetch;
+
 use super::Tree;
 use super::arena::{Arena, Bump};
 use super::chunk::ChunkPool;
@@ -118,19 +120,6 @@ impl Store {
         unsafe { at.write(node) };
         at
     }
-}
-
-/// Has a cache line fetched.
-#[inline]
-pub(crate) fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing, whatever the address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 fn link<const N: usize>(leaf: Option<&Leaf<N>>) -> *mut Leaf<N> {

@@ -16,7 +16,8 @@ use std::marker::PhantomData;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 
-use super::memory::prefetch;
+use ringwood_sstable::prefetch;
+
 use crate::memtable::Kind;
 
 const KEY_LEN_AT: usize = 8;
