@@ -223,7 +223,6 @@ fn values_of_all_sizes_and_several_keyspaces_are_loaded() {
     assert_eq!(db.keyspace("users").unwrap().iter().unwrap().count(), sizes.len());
 }
 
-/// Writers, readers and loads of the same keys: each load is seen whole or not at all, never behind a later write.
 #[test]
 fn a_load_over_keyspaces_is_one_write() {
     let dir = tempfile::tempdir().unwrap();
@@ -282,6 +281,7 @@ fn a_load_over_keyspaces_is_one_write() {
     assert_eq!((kept.iter().unwrap().count(), table_files(dir.path())), (0, files));
 }
 
+/// Writers, readers and loads of the same keys: each load is seen whole or not at all, never behind a later write.
 #[test]
 fn loads_are_seen_whole_beside_writers_and_readers() {
     const KEYS: u32 = 500;
