@@ -101,10 +101,7 @@ fn a_page_goes_into_a_pipe_and_does_not_replace_it() {
     let place = Place::new();
     let pipe = place.join("page.html");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let reader = std::thread::spawn({
-        let pipe = pipe.clone();
-        move || fs::read_to_string(pipe).unwrap()
-    });
+    let reader = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
     place.bench("--benchmarks=fillseq --num=1000 --report page.html").ok();
     assert!(reader.join().unwrap().starts_with("<!"), "all of the page");
     assert_eq!(place.names(), ["page.html"]);
