@@ -12,6 +12,7 @@ mod escape;
 mod failure;
 mod inspect;
 mod logger;
+mod new_file;
 mod open;
 mod out;
 mod progress;

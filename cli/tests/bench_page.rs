@@ -95,3 +95,14 @@ fn a_page_that_cannot_be_is_refused_before_anything_runs() {
     run("--compare=other.html").fails(2, &["--report"]);
     assert_eq!(place.names(), ["other.html"], "nothing is left");
 }
+
+#[test]
+fn a_page_goes_into_a_pipe_and_does_not_replace_it() {
+    let place = Place::new();
+    let pipe = place.join("page.html");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
+    place.bench("--benchmarks=fillseq --num=1000 --report page.html").ok();
+    assert!(reader.join().unwrap().starts_with("<!"), "all of the page");
+    assert_eq!(place.names(), ["page.html"]);
+}

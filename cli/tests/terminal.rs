@@ -93,7 +93,7 @@ impl Terminal {
         panic!("{text:?} is not on the screen:\n{}", self.text());
     }
 
-    /// Waits until the last line is this prompt and nothing else: what is typed before is lost with the line.
+    /// Waits until the last line is this prompt and nothing else.
     #[track_caller]
     fn ready(&self, prompt: &str) {
         for _ in 0..1500 {
@@ -164,6 +164,21 @@ fn a_session_at_a_terminal() {
     t.keys("\x1b[A\x1b[A");
     t.shows("db> scan key --limit 2");
     t.keys("\x03");
+    t.ready("db>");
+    t.keys("\x04");
+    assert_eq!(t.end(), Some(0));
+}
+
+#[test]
+fn what_is_typed_ahead_is_not_lost() {
+    let place = filled(0);
+    let mut t = Terminal::start(&place, &["db"]);
+    t.ready("db>");
+    // All at once, as a paste comes from a terminal that does not mark it.
+    let lines: String = (0..40).map(|i| format!("put key{i:02} value{i}\r")).collect();
+    t.keys(&lines);
+    t.keys("scan --count\r");
+    t.shows("\n40\n");
     t.ready("db>");
     t.keys("\x04");
     assert_eq!(t.end(), Some(0));

@@ -197,6 +197,33 @@ fn what_cannot_be_is_refused_and_makes_nothing() {
 }
 
 #[test]
+fn what_is_no_plain_file_is_written_to_and_not_replaced() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    let place = filled();
+    let whole = place.run(&["dump", "db", "--format", "tsv"]).out;
+    // A pipe with a name, as `>(gzip)` of a shell has one.
+    let pipe = place.join("pipe.tsv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    place.run(&["dump", "db", "pipe.tsv"]).ok();
+    assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo(), "it is a pipe as before");
+    assert!(reader.join().unwrap() == whole);
+    assert!(place.run(&["dump", "db", "/dev/stdout", "--format", "tsv"]).out == whole);
+    // A link to a file.
+    fs::write(place.join("real.tsv"), "old").unwrap();
+    symlink("real.tsv", place.join("link.tsv")).unwrap();
+    place.run(&["dump", "db", "link.tsv"]).ok();
+    assert!(fs::symlink_metadata(place.join("link.tsv")).unwrap().is_symlink());
+    assert!(fs::read(place.join("real.tsv")).unwrap() == whole);
+    place.run(&["dump", "db", ".", "--format", "tsv"]).fails(3, &["cannot write .: Is a directory"]);
+    let partial = place.names().into_iter().find(|name| name.ends_with(".partial"));
+    assert_eq!(partial, None);
+}
+
+#[test]
 fn ctrl_c_leaves_a_store_in_order() {
     let place = Place::new();
     let mut child = common::command(place.path(), &["load", "db", "--format", "tsv"])

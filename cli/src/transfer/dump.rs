@@ -1,8 +1,7 @@
 //! `ringwood dump DB [FILE]`
 
-use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use ringwood::{Db, Keyspace, Snapshot};
@@ -13,6 +12,7 @@ use super::binary::Writer;
 use crate::cli::Global;
 use crate::escape::{escape, escape_to};
 use crate::failure::{Failure, Result};
+use crate::new_file::NewFile;
 use crate::open::{keyspaces, options};
 use crate::progress::Bar;
 use crate::signals::Interrupt;
@@ -87,34 +87,17 @@ pub(crate) fn run(args: &DumpArgs, global: &Global) -> Result<()> {
     }
     let done = match file {
         None => write_to(stdout().lock(), format, args, &db, name, &interrupt).map(drop),
-        Some(path) => write_file(path, format, args, &db, name, &interrupt),
+        Some(path) => {
+            let failed = |e: std::io::Error| Failure::store(format!("cannot write {}: {e}", path.display()));
+            let written = NewFile::create(path)
+                .map_err(failed)
+                .and_then(|file| write_to(file, format, args, &db, name, &interrupt));
+            written.and_then(|file| file.end().map_err(failed))
+        }
     };
     let closed = db.close();
     done?;
     Ok(closed?)
-}
-
-/// Writes beside the file, and gives it its name when it is whole.
-#[allow(clippy::disallowed_methods, reason = "the user's file, no file of the store")]
-fn write_file(
-    path: &Path,
-    format: Format,
-    args: &DumpArgs,
-    db: &Db,
-    keyspace: &str,
-    interrupt: &Interrupt,
-) -> Result<()> {
-    let failed = |e: std::io::Error| Failure::store(format!("cannot write {}: {e}", path.display()));
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let file = File::create(&partial).map_err(failed)?;
-    let written = write_to(file, format, args, db, keyspace, interrupt)
-        .and_then(|file| file.sync_all().map_err(failed))
-        .and_then(|()| std::fs::rename(&partial, path).map_err(failed));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
 }
 
 fn write_to<W: Write>(

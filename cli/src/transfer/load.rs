@@ -46,7 +46,7 @@ Examples:
   ringwood load data users.csv --key id --keyspace users        the value is the row as JSON
   ringwood load data names.csv --key id --value name
   ringwood load data events.jsonl --key /meta/id --on-error skip
-  ringwood load data events.jsonl --key /meta/id --resume       goes on where the line above was stopped
+  ringwood load data events.jsonl --key /meta/id --resume       goes on where that was stopped
   ringwood load data countries.json                             one array, or one object of entries
   zcat words.tsv.gz | ringwood load data --format tsv --raw"#;
 

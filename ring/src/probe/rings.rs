@@ -61,7 +61,8 @@ pub(super) fn rings(probe: &mut Probe, host: &Host, survey: &Survey) {
     }
     let meaning = "a kernel thread can poll the queue (an option, off by default; it takes a core)";
     probe.add(RING, "sqpoll", yes(survey.sqpoll), Level::Ok, meaning);
-    let meaning = "rings can be restricted to reads, writes and syncs (an option, off by default)";
+    let meaning =
+        "a ring can be restricted, for good, to what a store does: reads, writes and syncs (Linux 5.10)";
     probe.add(RING, "restrictions", yes(survey.restrict), Level::Ok, meaning);
 }
 

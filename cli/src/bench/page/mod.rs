@@ -8,20 +8,19 @@
 mod runs;
 mod show;
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::new_file::NewFile;
 use runs::Run;
 
 /// The page of a run that is under way. Its file appears when it is whole.
 pub(crate) struct Report {
     path: PathBuf,
-    partial: PathBuf,
-    file: Option<File>,
+    file: NewFile,
     /// This run, then those that it is compared with.
     runs: Vec<Run>,
 }
@@ -31,18 +30,14 @@ impl Report {
     ///
     /// # Errors
     /// If one of the files cannot be had, or holds no run.
-    #[allow(clippy::disallowed_methods, reason = "the user's report file, no file of the store")]
     pub(crate) fn begin(path: &Path, compare: &[PathBuf]) -> Result<Self> {
         let mut runs = vec![Run::new(path)];
         for earlier in compare {
             runs.push(Run::read(earlier)?);
         }
         runs::tell_apart(&mut runs);
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(|e| cannot_write(path, &e))?;
-        Ok(Self { path: path.to_path_buf(), partial, file: Some(file), runs })
+        let file = NewFile::create(path).map_err(|e| cannot_write(path, &e))?;
+        Ok(Self { path: path.to_path_buf(), file, runs })
     }
 
     /// What is measured and where: lines as the header prints them, a name, a colon, a value.
@@ -60,22 +55,13 @@ impl Report {
     ///
     /// # Errors
     /// If it cannot be written.
-    #[allow(clippy::disallowed_methods, reason = "the user's report file, no file of the store")]
     pub(crate) fn end(mut self) -> Result<()> {
-        let Some(mut file) = self.file.take_if(|_| !self.runs[0].benchmarks.is_empty()) else {
+        if self.runs[0].benchmarks.is_empty() {
             return Ok(());
-        };
-        let written = file.write_all(show::page(&self.runs).as_bytes());
-        let written = written.and_then(|()| std::fs::rename(&self.partial, &self.path));
+        }
+        let written = self.file.write_all(show::page(&self.runs).as_bytes());
+        let written = written.and_then(|()| self.file.end());
         written.map_err(|e| cannot_write(&self.path, &e))
-    }
-}
-
-impl Drop for Report {
-    /// Removes what did not become a page.
-    #[allow(clippy::disallowed_methods, reason = "the user's report file, no file of the store")]
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.partial);
     }
 }
 
