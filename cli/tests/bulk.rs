@@ -191,6 +191,25 @@ fn pieces_parsed_side_by_side_keep_order_and_places() {
     assert!(found.text().lines().all(|l| l.contains("\tround 2\\n\"quoted\", ") || l == "last\tone"));
 }
 
+/// Each key is in both pieces, which two threads parse.
+#[test]
+fn the_last_entry_of_a_key_wins_in_whichever_piece() {
+    let place = Place::new();
+    let rows = 60_000u32;
+    let text = (0..rows).fold(String::new(), |mut text, i| {
+        let _ = writeln!(text, "key{:03}\tvalue {i:015}", i % 100);
+        text
+    });
+    assert!((1 << 20..2 << 20).contains(&text.len()), "two pieces");
+    assert_eq!(load(&place, "db", &[], &text).1, u64::from(rows), "in no order");
+    let found = place.run(&["scan", "db"]);
+    let expected = (0..100).fold(String::new(), |mut text, i| {
+        let _ = writeln!(text, "key{i:03}\tvalue {:015}", rows - 100 + i);
+        text
+    });
+    assert_eq!(found.ok(), expected);
+}
+
 #[test]
 fn one_document_of_json_is_read_whatever_its_size() {
     let place = Place::new();

@@ -36,6 +36,8 @@ mod files;
 mod flush;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod interleave;
 mod keyspace;
 mod loader;
 mod maintain;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Snapshots taken and not yet released, with their number of holders.
 #[derive(Default)]
@@ -16,14 +16,14 @@ impl Snapshots {
     /// `visible` is read under the lock: a job that lists the snapshots before us works on tables whose entries were all visible
     /// before, so it keeps what we see; one that lists them after us finds ours.
     pub(crate) fn take(&self, visible: &AtomicU64) -> u64 {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         let seq = visible.load(Ordering::Acquire);
         *held.entry(seq).or_default() += 1;
         seq
     }
 
     pub(crate) fn release(&self, seq: u64) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         if let Some(count) = held.get_mut(&seq) {
             *count -= 1;
             if *count == 0 {
@@ -34,7 +34,13 @@ impl Snapshots {
 
     /// All of them, ascending.
     pub(crate) fn list(&self) -> Vec<u64> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        self.lock().keys().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, usize>> {
+        #[cfg(test)]
+        crate::interleave::point();
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -159,6 +159,8 @@ impl Store {
     }
 
     pub(crate) fn lock_commit(&self) -> MutexGuard<'_, Commit> {
+        #[cfg(test)]
+        crate::interleave::point();
         self.commit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

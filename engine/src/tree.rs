@@ -33,12 +33,17 @@ impl Tree {
 
     /// The view now, for a short while: a lock-free load.
     pub(crate) fn view(&self) -> arc_swap::Guard<Arc<View>> {
-        self.view.load()
+        #[cfg(test)]
+        crate::interleave::point();
+        let view = self.view.load();
+        #[cfg(test)]
+        crate::interleave::point();
+        view
     }
 
     /// The view now, to keep.
     pub(crate) fn view_owned(&self) -> Arc<View> {
-        self.view.load_full()
+        arc_swap::Guard::into_inner(self.view())
     }
 
     /// Puts a new memtable in place of the active one, which is frozen. The caller holds the commit lock, so that no write is between

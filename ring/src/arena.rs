@@ -60,11 +60,18 @@ impl Mapping {
             let hint = format!("an I/O buffer of {bytes} bytes: {why}");
             IoError::new("reserve", std::path::Path::new("(memory)"), IoErrorKind::Memory, hint)
         };
-        let map = MmapOptions::new().len(bytes + align).no_reserve_swap().map_anon();
-        let mut owner = map.map_err(|e| fail(&e))?;
-        // Both are hints: without huge pages, or in a kernel without them, everything works the same.
-        let _ = owner.advise(Advice::HugePage);
-        let _ = owner.advise(Advice::DontFork);
+        let mut options = MmapOptions::new();
+        options.len(bytes + align);
+        // Miri knows neither this nor advice.
+        if !cfg!(miri) {
+            options.no_reserve_swap();
+        }
+        let mut owner = options.map_anon().map_err(|e| fail(&e))?;
+        if !cfg!(miri) {
+            // Both are hints: without huge pages, or in a kernel without them, everything works the same.
+            let _ = owner.advise(Advice::HugePage);
+            let _ = owner.advise(Advice::DontFork);
+        }
         let start = owner.as_mut_ptr();
         let base =
             NonNull::new(start.wrapping_add(start.align_offset(align))).ok_or_else(|| fail(&"no address"))?;

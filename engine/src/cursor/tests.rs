@@ -57,3 +57,40 @@ fn both_ways_see_the_newest_of_their_moment_in_few_moves() {
     assert!(cursor.moves < 400, "{} moves to find that all is gone", cursor.moves);
     db.close().expect("closing");
 }
+
+/// What a cursor leaves for the next one refers to no block: the cache could not give up the memory of one that is pinned.
+#[test]
+fn a_cursor_that_is_gone_holds_no_block() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let db = Options::new().durability(Durability::None).open(dir.path().join("db")).expect("a store");
+    (0..5000u32).for_each(|i| db.put(i.to_be_bytes(), [7; 100]).expect("a put"));
+    db.flush().expect("a flush");
+    for is_forward in [true, false] {
+        let mut cursor = db.cursor().expect("a cursor");
+        let middle = 2500u32.to_be_bytes();
+        assert!(
+            if is_forward { cursor.seek(&middle) } else { cursor.seek_for_prev(&middle) }.expect("a move")
+        );
+        assert!(db.stats().cache.pinned > 0, "the block that it stands in");
+        drop(cursor);
+        assert_eq!(db.stats().cache.pinned, 0);
+    }
+    db.close().expect("closing");
+}
+
+/// A cursor over an empty memtable leaves that out; the one that takes over its parts does not, once something is in it.
+#[test]
+fn what_a_cursor_over_an_empty_memtable_left_sees_what_was_written_since() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let db = Options::new().durability(Durability::None).open(dir.path().join("db")).expect("a store");
+    for round in 0..3u8 {
+        let keys =
+            || db.iter().expect("a scan").map(|entry| entry.expect("an entry").0[0]).collect::<Vec<_>>();
+        let before: Vec<u8> = (0..round).collect();
+        assert_eq!(keys(), before);
+        db.put([round], "value").expect("a put");
+        assert_eq!(keys(), [&before[..], &[round]].concat());
+        db.flush().expect("a flush");
+    }
+    db.close().expect("closing");
+}

@@ -79,3 +79,27 @@ impl Drop for MapMemory {
         unsafe { dealloc(self.base.as_ptr(), Self::layout(self.pages)) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also for Miri: what is stored through the pointer is seen by the simulation and the other way round, and a map keeps its memory.
+    #[test]
+    fn both_sides_see_the_same_bytes() {
+        let memory = MapMemory::new(2);
+        let map = memory.share(PAGE + 8);
+        assert_eq!((map.len(), memory.pages()), (PAGE + 8, 2));
+        memory.store(0, &[7; PAGE]);
+        let last = map.as_ptr().as_ptr().wrapping_add(PAGE + 7);
+        // SAFETY: inside of the map, which this thread has to itself.
+        unsafe {
+            assert_eq!(*map.as_ptr().as_ptr().add(PAGE - 1), 7);
+            last.write(9);
+        }
+        assert_eq!((memory.load(0), memory.load(1)[7], memory.load(1)[8]), ([7; PAGE], 9, 0));
+        drop(memory);
+        // SAFETY: the map keeps its memory.
+        assert_eq!(unsafe { last.read() }, 9);
+    }
+}

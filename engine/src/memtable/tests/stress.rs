@@ -6,8 +6,9 @@ use super::super::tree::{ChunkPool, Position, SLOTS, Tree};
 use super::super::{Kind, SEQ_MAX};
 use super::walk::{next, prev, target};
 
-const COUNT: u64 = 4000;
-const READERS: u64 = 3;
+const COUNT: u64 = if cfg!(miri) { 24 } else { 4000 };
+const COUNT_OF_EACH_WRITER: u64 = COUNT / 2;
+const READERS: u64 = if cfg!(miri) { 1 } else { 3 };
 
 /// The key of insertion `n`, from 1; no two are the same version.
 type Keys = fn(u64) -> Vec<u8>;
@@ -33,7 +34,7 @@ fn count<const N: usize>(tree: &Tree<N>, from: Option<Position<N>>, back: bool, 
 }
 
 fn look<const N: usize>(tree: &Tree<N>, keys: Keys, visible: u64, random: &mut u64) {
-    for _ in 0..20 {
+    for _ in 0..if cfg!(miri) { 2 } else { 20 } {
         *random = mix(*random + 1);
         let n = 1 + *random % visible;
         let key = keys(n);
@@ -135,14 +136,15 @@ fn several_writers() {
         for writer in 0..4_u64 {
             let tree = &tree;
             scope.spawn(move || {
-                for n in 0..2000 {
+                for n in 0..COUNT_OF_EACH_WRITER {
                     let seq = n * 4 + writer;
                     tree.writer().insert(target(&mix(seq).to_be_bytes(), seq), Kind::Put, b"");
                 }
             });
         }
     });
-    assert_eq!((tree.len(), tree.seq_range()), (8000, (0, 7999)));
-    assert_eq!(count(&tree, tree.first(), false, SEQ_MAX), 8000);
-    assert!((0..8000).all(|seq| tree.get(target(&mix(seq).to_be_bytes(), SEQ_MAX)).is_some()));
+    let all = 4 * COUNT_OF_EACH_WRITER;
+    assert_eq!((tree.len() as u64, tree.seq_range()), (all, (0, all - 1)));
+    assert_eq!(count(&tree, tree.first(), false, SEQ_MAX), all);
+    assert!((0..all).all(|seq| tree.get(target(&mix(seq).to_be_bytes(), SEQ_MAX)).is_some()));
 }

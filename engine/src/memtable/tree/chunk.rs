@@ -39,7 +39,8 @@ impl Chunk {
             handle_alloc_error(Layout::from_size_align(bytes, PAGE).unwrap_or(Layout::new::<[u8; PAGE]>()))
         };
         let Ok(mut map) = MmapOptions::new().len(bytes + slack).map_anon() else { refused() };
-        if huge {
+        // Miri does not know it.
+        if huge && !cfg!(miri) {
             // A hint: everything works the same without huge pages.
             let _ = map.advise(Advice::HugePage);
         }
