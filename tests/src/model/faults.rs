@@ -224,7 +224,7 @@ impl Run {
                 let can_be_poisoned =
                     !matches!(self.mode, Mode::FullDisk | Mode::FewFiles | Mode::FailingReads);
                 assert!(can_be_poisoned && error.kind() == ErrorKind::Poisoned, "still failing: {error}");
-                self.resolve(commit, &[change]);
+                self.resolve(commit, &[change], error.kind());
                 self.live_on_after_poison();
             }
         }

@@ -67,7 +67,7 @@ impl Run {
             Ok(()) => {}
             Err(error) => {
                 self.expect_failure("write", &error);
-                self.resolve(commit, &[change]);
+                self.resolve(commit, &[change], error.kind());
             }
         }
     }

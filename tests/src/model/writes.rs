@@ -107,14 +107,14 @@ impl Run {
                     // What it did may be past reading.
                     return self.abandon();
                 }
-                self.resolve(commit, changes);
+                self.resolve(commit, changes, error.kind());
             }
             _ => {}
         }
     }
 
-    /// A failed write may have taken effect, but then all of it.
-    pub(super) fn resolve(&mut self, commit: u64, changes: &[Change]) {
+    /// A failed write may have taken effect, but then all of it; one for which there was no room or descriptor has not.
+    pub(super) fn resolve(&mut self, commit: u64, changes: &[Change], kind: ErrorKind) {
         let is_new = |run: &mut Run, change: &Change| {
             let old = run.reference.get(change.space, &change.key, commit - 1).cloned();
             let new = run.reference.get(change.space, &change.key, commit).cloned();
@@ -131,7 +131,9 @@ impl Run {
             "a failed write took effect in parts: {verdicts:?}"
         );
         self.note(format!("the failed write is visible: {:?}", verdicts.first()));
-        if verdicts.first() == Some(&false) {
+        // If it would change nothing, nobody can tell now. But it may decide after a crash that takes a write without a log before it.
+        let was_refused = verdicts.is_empty() && matches!(kind, ErrorKind::Full | ErrorKind::Exhausted);
+        if was_refused || verdicts.first() == Some(&false) {
             self.reference.unwrite();
         }
     }
