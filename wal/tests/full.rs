@@ -13,6 +13,7 @@ use ringwood_ring::{FaultOp, FaultPlan, PAGE, SimConfig};
 use ringwood_wal::{WalError, WalErrorKind, WalOptions};
 
 const SEGMENT: u64 = (64 << 10) + PAGE as u64;
+const STAGING: u64 = (128 << 10) + PAGE as u64;
 
 fn world(seed: u64) -> World {
     let mut world = World::new(seed, SimConfig::calm());
@@ -46,8 +47,7 @@ fn a_full_disk_refuses_appends_and_takes_them_again_later() {
     let mut world = world(1);
     let mut session = world.open().unwrap();
     // Room for the staging file and two and a half segments.
-    let staging = (128 << 10) + PAGE as u64;
-    world.disk.set_capacity(staging + 2 * SEGMENT + SEGMENT / 2);
+    world.disk.set_capacity(STAGING + 2 * SEGMENT + SEGMENT / 2);
     let error = fill(&mut world, &mut session);
     assert_eq!(error.kind(), WalErrorKind::Full);
     assert!(error.to_string().contains("No space left"), "{error}");
@@ -69,8 +69,7 @@ fn a_full_disk_refuses_appends_and_takes_them_again_later() {
 fn released_segments_make_room_on_a_full_disk() {
     let mut world = world(2);
     let mut session = world.open().unwrap();
-    let staging = (128 << 10) + PAGE as u64;
-    world.disk.set_capacity(staging + 3 * SEGMENT);
+    world.disk.set_capacity(STAGING + 3 * SEGMENT);
     assert_eq!(fill(&mut world, &mut session).kind(), WalErrorKind::Full);
     for _ in 0..20 {
         session.log.wait_durable(session.log.appended()).unwrap();
@@ -137,8 +136,7 @@ fn a_batch_that_runs_out_of_room_half_way_is_given_up_whole() {
 fn a_failed_try_for_a_segment_does_not_change_how_the_next_is_made() {
     let mut world = world(7);
     let mut session = world.open().unwrap();
-    let staging = (128 << 10) + PAGE as u64;
-    world.disk.set_capacity(staging + 3 * SEGMENT + SEGMENT / 2);
+    world.disk.set_capacity(STAGING + 3 * SEGMENT + SEGMENT / 2);
     for _ in 0..3 {
         assert_eq!(fill(&mut world, &mut session).kind(), WalErrorKind::Full);
     }

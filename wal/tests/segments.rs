@@ -102,6 +102,12 @@ fn a_recycled_segment_never_replays_what_it_held() {
     });
 }
 
+/// Spares in the directory.
+fn spares(world: &World) -> u64 {
+    let names = world.disk.file_names();
+    names.iter().filter(|n| n.to_string_lossy().contains("spare")).count() as u64
+}
+
 /// What it was may be needed again: see `recovery/spares.rs`.
 #[test]
 fn the_spares_of_the_last_process_are_not_used_again() {
@@ -114,10 +120,6 @@ fn the_spares_of_the_last_process_are_not_used_again() {
     session.log.wait_durable(session.log.appended()).unwrap();
     session.log.release(session.log.appended());
     session.settle();
-    let spares = |world: &World| {
-        let names = world.disk.file_names();
-        names.iter().filter(|n| n.to_string_lossy().contains("spare")).count()
-    };
     assert!(spares(&world) > 0);
     world.from = session.log.appended();
     world.appended.clear();
@@ -128,7 +130,7 @@ fn the_spares_of_the_last_process_are_not_used_again() {
     assert!(spares(&world) > 0, "removed while someone waits for the opening");
     session.settle();
     // Those of the last process are gone: what is there is what this one recycled.
-    assert_eq!(spares(&world) as u64, session.log.stats().segments_recycled);
+    assert_eq!(spares(&world), session.log.stats().segments_recycled);
     // The names are free for the spares of this run, which stay.
     for _ in 0..200 {
         world.append(&mut session, 1000).unwrap();
@@ -159,10 +161,6 @@ fn what_was_left_goes_before_a_spare_takes_its_name() {
     // All that was replayed is released before the pump's first step: its segment becomes a spare.
     session.log.release(session.log.appended());
     session.settle();
-    let spares = |world: &World| {
-        let names = world.disk.file_names();
-        names.iter().filter(|n| n.to_string_lossy().contains("spare")).count() as u64
-    };
     assert_eq!(spares(&world), session.log.stats().segments_recycled);
     assert!(spares(&world) > 0);
 }
