@@ -237,8 +237,9 @@ pub(crate) struct Ground<'a> {
     pub(crate) clock_ns: u64,
 }
 
-/// What a thread that runs tells whoever shows it.
+/// What a thread that runs tells whoever shows it: with each operation, so on cache lines of its own.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct ThreadProgress {
     /// Operations so far.
     pub(crate) done: AtomicU64,
